@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Devices: one lock, one reference count, one life-cycle state, and a queue of deferred work.
+ *
+ *                 realize                unplug                     last access and work left
+ *      CREATED ------------> REALIZED ------------> LEAVING ------------------------------> GONE ---> freed at last put
+ *         |                                   gates shut in order:                            ^
+ *         +------------ realize failed ------------------------------------------------------+
+ *
+ * Three counts, with three meanings:
+ *   access  who is in, or on the way into, a handler. Shut first: new dispatches find nothing (device_tryget fails)
+ *   work    deferred work that is queued or running. Shut after the device's backends are quiet (device_submit fails)
+ *   refs    who points at the memory
+ */
+#ifndef HDL_DEVICE_DEVICE_H
+#define HDL_DEVICE_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/gate.h"
+#include "base/refcount.h"
+#include "device/device_lock.h"
+#include "device/property.h"
+
+struct device;
+struct address_space;
+
+enum device_state { DEVICE_CREATED, DEVICE_REALIZED, DEVICE_LEAVING, DEVICE_GONE };
+
+/*
+ * A kind of device: a driver in the sense of style.md. Constant. The machine's table of types says which exist.
+ */
+struct device_type {
+    const char *name;  /* as in -device NAME */
+    const char *alias; /* another spelling that QEMU accepts, or NULL */
+    const char *description;
+    const char *category;              /* a heading of -device help: "Storage", "Network", "Misc", ... */
+    const char *bus;                   /* "PCI", "ISA", "virtio-serial-bus", ... or NULL: built by the machine only */
+    size_t size_bytes;                 /* of the structure whose first member is a struct device */
+    const struct property *properties; /* or NULL */
+    bool user_creatable;               /* -device may name it */
+
+    /* Configuration thread, no lock held. Allocates, connects, adds regions. On failure leaves nothing behind. */
+    int (*realize)(struct device *device, struct error **err);
+    /* Power-on state. Device lock held; the vCPUs stand still or the guest asked for it. May be NULL. */
+    void (*reset)(struct device *device);
+    /*
+     * Configuration thread, no lock held, after the last access has left: hides regions, stops backends, waits for
+     * nothing; calls device_quiesced (once, from any thread) when no work can come any more. NULL: at once.
+     */
+    void (*quiesce)(struct device *device);
+    /* Frees what realize allocated. Whoever dropped the last reference, no lock held. May be NULL. */
+    void (*destroy)(struct device *device);
+};
+
+/*
+ * type, id, lock, loop, dma_space: immutable after creation or before realize. state: written by the configuration
+ * thread, read by anybody. own_lock, gates and refs synchronise themselves.
+ */
+struct device {
+    const struct device_type *type;
+    char *id;                 /* what -device id= said, or a name made by the machine; owned */
+    struct device_lock *lock; /* &own_lock, or the machine's legacy lock */
+    struct device_lock own_lock;
+    struct event_loop *loop;         /* where its timers, bottom halves and left-over work run */
+    struct address_space *dma_space; /* where its DMA goes; NULL: it does none */
+    struct gate access HDL_CACHE_ALIGNED;
+    struct gate work;
+    struct refcount refs;
+    _Atomic enum device_state state;
+    void (*gone)(struct device *device, void *opaque); /* told once when GONE; set by device_unplug */
+    void *gone_opaque;
+};
+
+/*
+ * A new device in CREATED, with default properties and one reference. id is copied (NULL: the type's name). legacy:
+ * the lock that it shares instead of having its own, or NULL. NULL when out of memory.
+ */
+struct device *device_create(const struct device_type *type, const char *id, struct event_loop *loop,
+                             struct address_space *dma_space, struct device_lock *legacy);
+int device_realize(struct device *device, struct error **err);
+/* Takes the device's lock and resets it. */
+void device_reset(struct device *device);
+
+/*
+ * Takes the device away: shuts accesses, then quiesces, then shuts work, then is GONE and calls gone(device, opaque)
+ * on whatever thread came last. Returns at once. Configuration thread, no lock held.
+ * After `gone` no handler and no work of the device runs or will run.
+ */
+void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque);
+/* From a type's quiesce, see there. */
+void device_quiesced(struct device *device);
+
+/* Memory only. get: the caller has a reference already. put may destroy; NULL is allowed. */
+struct device *device_get(struct device *device);
+void device_put(struct device *device);
+
+/* The reference that dispatch takes, in an RCU read section: false once the device is leaving. */
+static inline bool device_tryget(struct device *device)
+{
+    return gate_enter(&device->access);
+}
+
+static inline void device_release_access(struct device *device)
+{
+    gate_leave(&device->access);
+}
+
+#define device_lock(device)          device_lock_acquire((device)->lock)
+#define device_unlock(device)        device_lock_release((device)->lock)
+#define device_assert_locked(device) device_lock_assert_held((device)->lock)
+/* For declarations: the caller holds the device's lock. */
+#define HDL_REQUIRES_DEVICE(device) HDL_REQUIRES((device)->lock)
+
+/*
+ * Deferred work for a device. Embedded in its owner's structure. device, fn: immutable after init. queued: from a
+ * submit to the start of the run.
+ */
+struct device_work {
+    struct lock_work work;
+    struct device *device;
+    void (*fn)(struct device *device, struct device_work *work); /* device lock held */
+    _Atomic bool queued;
+};
+
+void device_work_init(struct device_work *work, struct device *device,
+                      void (*fn)(struct device *device, struct device_work *work));
+/*
+ * Has fn run once, under the device's lock, after this call began: at once if the lock is free, else by its holder.
+ * Submitting work that is still queued changes nothing, since it will run after this call. Never blocks.
+ * Any thread that holds no lock of device rank or inner, or is inside a handler (its own device's work then runs when
+ * that handler unlocks; another device's on that device's loop). The caller's pointer must be valid: it holds a
+ * reference, or the device can't go before its backend.
+ * 0; or -ENODEV when the device takes no more work: fn won't run.
+ */
+int device_submit(struct device *device, struct device_work *work);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Dispatch: an access to guest addresses finds its way (architecture, invariant 2):
+ * rcu_read_lock, look up, reference on the owner, rcu_read_unlock, device lock, handler, unlock, release.
+ */
+#ifndef HDL_MEMORY_DISPATCH_H
+#define HDL_MEMORY_DISPATCH_H
+
+#include "memory/address_space.h"
+
+/*
+ * One CPU access of 1..8 bytes (any size and alignment; it may cross ranges). A registered thread that holds no lock;
+ * may wait for the target device's lock. A read sets *value always (all-ones where nothing answered).
+ */
+enum access_result address_space_read(struct address_space *space, struct flat_cache *cache, uint64_t address,
+                                      unsigned size_bytes, uint64_t *value);
+enum access_result address_space_write(struct address_space *space, struct flat_cache *cache, uint64_t address,
+                                       unsigned size_bytes, uint64_t value);
+
+#endif
