@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine that somebody asked for, as plain data: what src/cli makes of the command line, and what src/machine
+ * builds. Everything in it has the right form and names only types, properties and ids that exist; whether the host can
+ * do it (files, memory, KVM) is found out when the machine is created.
+ *
+ * Made by one thread, immutable afterwards. Whoever made it owns it and all it points to, and keeps it while the
+ * machine exists (machine_config_release).
+ */
+#ifndef HDL_MACHINE_CONFIG_H
+#define HDL_MACHINE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/options.h"
+
+#define MACHINE_CPUS_MAX    255
+#define MACHINE_SERIALS_MAX 4
+
+enum config_irqchip { CONFIG_IRQCHIP_ON, CONFIG_IRQCHIP_SPLIT, CONFIG_IRQCHIP_OFF };
+enum config_rtc_base { CONFIG_RTC_UTC, CONFIG_RTC_LOCALTIME, CONFIG_RTC_DATE };
+/* What a guest's reset request, or its power-off, or an emulation failure leads to. */
+enum config_action { CONFIG_ACTION_DEFAULT, CONFIG_ACTION_EXIT, CONFIG_ACTION_PAUSE };
+
+/* -device: type is the type's own name (aliases resolved). id may be NULL. options: the rest, "bus" among them. */
+struct config_device {
+    char *type;
+    char *id;
+    struct options options;
+};
+
+/*
+ * One node of the block graph, in the order given, children before parents unless nested with dotted keys.
+ *   -blockdev driver=raw,node-name=d0,file.driver=file,file.filename=PATH
+ * -drive is translated to the same: node-name is its id (or "drive0", ...), keys driver, read-only, discard,
+ * cache.direct, cache.no-flush, file.driver, file.filename, file.aio.
+ */
+struct config_node {
+    char *name;
+    struct options options; /* "driver" among them, "node-name" not */
+};
+
+/*
+ * -chardev, and what -serial, -debugcon and -nographic imply. backend: "stdio", "null", "file", "pty", "socket", ...
+ * options: the rest: "path", "mux" (on: Ctrl-A keys), "signal" (on: Ctrl-C ends heddle), ...
+ */
+struct config_chardev {
+    char *id;
+    char *backend;
+    struct options options;
+};
+
+/* -object: "iothread", "rng-random", ... */
+struct config_object {
+    char *type;
+    char *id;
+    struct options options;
+};
+
+struct machine_config {
+    char *name;              /* -name, or NULL */
+    bool name_debug_threads; /* -name debug-threads=on */
+    uint8_t uuid[16];        /* -uuid, big-endian text order; all zero if none */
+    bool has_uuid;
+
+    char *machine_type; /* "q35"; aliases are resolved */
+    enum config_irqchip irqchip;
+    char **accels; /* in order of preference: "kvm"; never empty */
+    size_t accel_count;
+
+    char *cpu_model;            /* "host", "max", ... */
+    struct options cpu_options; /* features: name=on/off, from "+name", "-name" or name=on/off */
+    unsigned cpus;              /* 1..MACHINE_CPUS_MAX */
+    unsigned sockets, cores, threads;
+
+    uint64_t ram_bytes; /* > 0, a multiple of 4096 */
+    bool ram_prealloc;
+    bool ram_huge_pages;
+    uint64_t ram_huge_page_bytes; /* 0: the host's default */
+
+    char *kernel; /* paths, or NULL */
+    char *initrd;
+    char *append; /* "" if none */
+
+    enum config_rtc_base rtc_base;
+    time_t rtc_date;     /* CONFIG_RTC_DATE: seconds since 1970 */
+    bool rtc_host_clock; /* clock=host: goes on while the machine is paused */
+
+    bool no_defaults;
+    bool start_paused;              /* -S */
+    enum config_action on_reboot;   /* EXIT: -no-reboot */
+    enum config_action on_shutdown; /* PAUSE: -no-shutdown */
+    enum config_action on_panic;    /* emulation failure: default exit with failure; PAUSE: stay */
+
+    struct config_device *devices;
+    size_t device_count;
+    struct config_node *nodes;
+    size_t node_count;
+    struct config_chardev *chardevs;
+    size_t chardev_count;
+    struct config_object *objects;
+    size_t object_count;
+
+    /* COM1..COM4: the id of a chardev, or NULL where there is no port. */
+    char *serials[MACHINE_SERIALS_MAX];
+};
+
+#endif
