@@ -9,7 +9,9 @@
 #ifdef HDL_THREAD_SAFETY
 #define HDL_ATTRIBUTE(x) __attribute__((x))
 #else
-#define HDL_ATTRIBUTE(x)
+#define HDL_ATTRIBUTE(x) /* Only for functions that set up or take down an object which no other thread can see. */
+#define HDL_UNSHARED     HDL_ATTRIBUTE(no_thread_safety_analysis)
+
 #endif
 
 #define HDL_CAPABILITY(name)     HDL_ATTRIBUTE(capability(name))
@@ -24,5 +26,7 @@
 #define HDL_RETURN_CAPABILITY(x) HDL_ATTRIBUTE(lock_returned(x))
 /* Only for the bodies of lock primitives, which implement what the analysis assumes. */
 #define HDL_LOCK_PRIMITIVE HDL_ATTRIBUTE(no_thread_safety_analysis)
+/* Only for functions that set up or take down an object which no other thread can see. */
+#define HDL_UNSHARED HDL_ATTRIBUTE(no_thread_safety_analysis)
 
 #endif

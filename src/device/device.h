@@ -47,11 +47,11 @@ struct device_type {
     /* Power-on state. Device lock held; the vCPUs stand still or the guest asked for it. May be NULL. */
     void (*reset)(struct device *device);
     /*
-     * Configuration thread, no lock held, after the last access has left: hides regions, stops backends, waits for
-     * nothing; calls device_quiesced (once, from any thread) when no work can come any more. NULL: at once.
+     * Loop thread, no lock held, after the last access has left: hides regions, stops backends, waits for nothing;
+     * calls device_quiesced (once, from any thread) when no work can come any more. NULL: at once.
      */
     void (*quiesce)(struct device *device);
-    /* Frees what realize allocated. Whoever dropped the last reference, no lock held. May be NULL. */
+    /* Frees what realize allocated. Loop thread, no lock held, after the last reference is gone. May be NULL. */
     void (*destroy)(struct device *device);
 };
 
@@ -70,6 +70,8 @@ struct device {
     struct gate work;
     struct refcount refs;
     _Atomic enum device_state state;
+    struct bh leave;                                   /* loop thread: quiesces once the last access has left */
+    struct bh release;                                 /* loop thread: frees once the last reference is gone */
     void (*gone)(struct device *device, void *opaque); /* told once when GONE; set by device_unplug */
     void *gone_opaque;
 };
@@ -93,7 +95,10 @@ void device_unplug(struct device *device, void (*gone)(struct device *device, vo
 /* From a type's quiesce, see there. */
 void device_quiesced(struct device *device);
 
-/* Memory only. get: the caller has a reference already. put may destroy; NULL is allowed. */
+/*
+ * Memory only. get: the caller has a reference already. put: any thread, under any lock; the last one leaves the
+ * freeing to the device's loop, whose owner polls it dry before destroying it. NULL is allowed.
+ */
 struct device *device_get(struct device *device);
 void device_put(struct device *device);
 

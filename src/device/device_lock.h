@@ -35,6 +35,7 @@
 #include "base/annotations.h"
 #include "base/compiler.h"
 #include "base/rank.h"
+#include "device/context.h"
 #include "event/event_loop.h"
 
 struct lock_work;
@@ -87,6 +88,7 @@ static inline void device_lock_acquire_at(struct device_lock *lock, const char *
         device_lock_slow(lock);
     }
     lock_debug_took(&lock->debug, where);
+    device_context_enter();
 }
 
 /* Never from within a handler of another device: a thread holds at most one device lock. */
@@ -96,6 +98,7 @@ static inline void device_lock_release(struct device_lock *lock) HDL_RELEASE(loc
 {
     uint32_t expected = DEVICE_LOCK_HELD;
 
+    device_context_leave();
     /*
      * Release: pairs with the acquire of the next holder. Plain HELD means nobody waits and no work came. The checker
      * is told in the slow path only after the work has run, because the work runs under the lock.

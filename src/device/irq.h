@@ -53,7 +53,7 @@ struct irq_or {
     uint64_t levels HDL_GUARDED_BY(&lock);
 };
 
-void irq_or_init(struct irq_or * or, struct irq_line output);
+void irq_or_init(struct irq_or * or, struct irq_line output) HDL_UNSHARED;
 /* The line of input n (0..63). */
 struct irq_line irq_or_input(struct irq_or * or, unsigned n);
 

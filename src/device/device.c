@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The life of a device, from creation to its last reference, and deferred work on top of the device lock.
+ *
+ * Nothing here waits. Each step of leaving is started by whoever finished the one before: the last access that leaves
+ * schedules the quiesce on the device's loop, the device says when it is quiet, the last work that has run makes it
+ * GONE, and the last reference has it freed on its loop. A guest can delay a step only by the length of one handler.
+ */
+#include "device/device.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static void device_leave(void *opaque);
+static void device_free(void *opaque);
+
+struct device *device_create(const struct device_type *type, const char *id, struct event_loop *loop,
+                             struct address_space *dma_space, struct device_lock *legacy)
+{
+    size_t size_bytes = ALIGN_UP(type->size_bytes, HDL_CACHE_LINE);
+    struct device *device = aligned_alloc(HDL_CACHE_LINE, size_bytes);
+
+    if (!device) {
+        return NULL;
+    }
+    memset(device, 0, size_bytes);
+    device->type = type;
+    device->id = strdup(id ? id : type->name);
+    if (!device->id) {
+        free(device);
+        return NULL;
+    }
+    device_lock_init(&device->own_lock, device->id, loop);
+    device->lock = legacy ? legacy : &device->own_lock;
+    device->loop = loop;
+    device->dma_space = dma_space;
+    gate_init(&device->access);
+    gate_init(&device->work);
+    refcount_init(&device->refs);
+    atomic_init(&device->state, DEVICE_CREATED);
+    if (loop) {
+        bh_init(&device->leave, loop, device_leave, device);
+        bh_init(&device->release, loop, device_free, device);
+    }
+    if (type->properties) {
+        property_set_defaults(device, type->properties);
+    }
+    return device;
+}
+
+static void device_set_state(struct device *device, enum device_state state)
+{
+    trace(DEVICE_LIFE, "%s: state %d", device->id, (int)state);
+    atomic_store_explicit(&device->state, state, memory_order_release);
+}
+
+int device_realize(struct device *device, struct error **err)
+{
+    int ret = device->type->realize ? device->type->realize(device, err) : 0;
+
+    device_set_state(device, ret == 0 ? DEVICE_REALIZED : DEVICE_GONE);
+    return ret;
+}
+
+void device_reset(struct device *device)
+{
+    if (device->type->reset) {
+        device_lock(device);
+        device->type->reset(device);
+        device_unlock(device);
+    }
+}
+
+static void device_work_drained(struct gate *gate)
+{
+    struct device *device = container_of(gate, struct device, work);
+
+    device_set_state(device, DEVICE_GONE);
+    if (device->gone) {
+        device->gone(device, device->gone_opaque);
+    }
+}
+
+void device_quiesced(struct device *device)
+{
+    gate_shut(&device->work, device_work_drained);
+}
+
+static void device_leave(void *opaque)
+{
+    struct device *device = opaque;
+
+    if (device->type->quiesce) {
+        device->type->quiesce(device);
+    } else {
+        device_quiesced(device);
+    }
+}
+
+static void device_access_drained(struct gate *gate)
+{
+    struct device *device = container_of(gate, struct device, access);
+
+    if (device->loop) {
+        bh_schedule(&device->leave);
+    } else {
+        device_leave(device);
+    }
+}
+
+void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque)
+{
+    device->gone = gone;
+    device->gone_opaque = opaque;
+    device_set_state(device, DEVICE_LEAVING);
+    gate_shut(&device->access, device_access_drained);
+}
+
+struct device *device_get(struct device *device)
+{
+    refcount_get(&device->refs);
+    return device;
+}
+
+static void device_free(void *opaque)
+{
+    struct device *device = opaque;
+
+    if (device->type->destroy) {
+        device->type->destroy(device);
+    }
+    if (device->type->properties) {
+        property_release(device, device->type->properties);
+    }
+    if (device->loop) {
+        bh_destroy(&device->leave);
+        bh_destroy(&device->release);
+    }
+    device_lock_destroy(&device->own_lock);
+    free(device->id);
+    free(device);
+}
+
+void device_put(struct device *device)
+{
+    if (!device || !refcount_put(&device->refs)) {
+        return;
+    }
+    if (device->loop) {
+        bh_schedule(&device->release);
+    } else {
+        device_free(device);
+    }
+}
+
+static void device_work_run(struct lock_work *lock_work)
+{
+    struct device_work *work = container_of(lock_work, struct device_work, work);
+    struct device *device = work->device; /* fn may free the work */
+
+    /* Acquire: pairs with the exchange in device_submit: what was written before a submit that changed nothing. */
+    atomic_exchange_explicit(&work->queued, false, memory_order_acq_rel);
+    work->fn(device, work);
+    gate_leave(&device->work);
+}
+
+void device_work_init(struct device_work *work, struct device *device,
+                      void (*fn)(struct device *device, struct device_work *work))
+{
+    work->work.next = NULL;
+    work->work.run = device_work_run;
+    work->device = device;
+    work->fn = fn;
+    atomic_init(&work->queued, false);
+}
+
+int device_submit(struct device *device, struct device_work *work)
+{
+    if (!gate_enter(&device->work)) {
+        return -ENODEV;
+    }
+    if (atomic_exchange_explicit(&work->queued, true, memory_order_acq_rel)) {
+        gate_leave(&device->work);
+        return 0;
+    }
+    device_lock_submit(device->lock, &work->work);
+    return 0;
+}
