@@ -56,6 +56,15 @@ struct device_type {
 };
 
 /*
+ * Writes that somebody still holds back on their way to a device: what an accelerator coalesced (REGION_COALESCED).
+ * flush hands over, in order, all that were made before it was called. Device lock held, inside the device.
+ */
+struct device_write_buffer {
+    void (*flush)(struct device_write_buffer *buffer, struct device *device);
+};
+
+/*
+ * write_buffer: set and cleared by the accelerator, under the memory map's lock; NULL unless a region is coalesced.
  * type, id, lock, loop, dma_space: immutable after creation or before realize. state: written by the configuration
  * thread, read by anybody. own_lock, gates and refs synchronise themselves.
  */
@@ -69,6 +78,7 @@ struct device {
     struct gate access HDL_CACHE_ALIGNED;
     struct gate work;
     struct refcount refs;
+    struct device_write_buffer *_Atomic write_buffer;
     _Atomic enum device_state state;
     struct bh leave;                                   /* loop thread: quiesces once the last access has left */
     struct bh release;                                 /* loop thread: frees once the last reference is gone */
@@ -111,6 +121,19 @@ static inline bool device_tryget(struct device *device)
 static inline void device_release_access(struct device *device)
 {
     gate_leave(&device->access);
+}
+
+/*
+ * Makes the device see the writes that are held back. Device lock held. Dispatch does it before each access; a device
+ * with coalesced regions does it itself before it looks, from a timer or deferred work, at what those writes change.
+ */
+static inline void device_flush_writes(struct device *device)
+{
+    struct device_write_buffer *buffer = atomic_load_explicit(&device->write_buffer, memory_order_acquire);
+
+    if (unlikely(buffer)) {
+        buffer->flush(buffer, device);
+    }
 }
 
 #define device_lock(device)          device_lock_acquire((device)->lock)

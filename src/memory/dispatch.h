@@ -17,4 +17,11 @@ enum access_result address_space_read(struct address_space *space, struct flat_c
 enum access_result address_space_write(struct address_space *space, struct flat_cache *cache, uint64_t address,
                                        unsigned size_bytes, uint64_t value);
 
+/*
+ * A write that somebody held back (REGION_COALESCED) reaches its I/O region now: split, widened or refused as dispatch
+ * does. region->lock is held and the thread is inside its owner (device/context.h).
+ */
+enum access_result region_write_locked(const struct region *region, uint64_t offset, unsigned size_bytes,
+                                       uint64_t value);
+
 #endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an accelerator implements, so that the run loop (vcpu.c) and everything above know only one kind. Two exist in
+ * the design: KVM (kvm/) and a software CPU (soft/). Machines use vm.h and vcpu.h; only vcpu/ calls these ops.
+ */
+#ifndef HDL_VCPU_ACCEL_H
+#define HDL_VCPU_ACCEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "vcpu/cpu_state.h"
+#include "vcpu/vcpu.h"
+#include "vcpu/vm.h"
+
+/* What an accelerator can do on this host. */
+struct accel_probe {
+    bool usable;       /* guests can be created */
+    bool full_speed;   /* it can run an operating system: KVM with hardware behind it, or a software CPU */
+    char summary[160]; /* one line that says so, and why not */
+};
+
+/* Why a vCPU came back. Data pointers are the accelerator's, valid until the next run. */
+enum vcpu_exit_kind {
+    VCPU_EXIT_INTERRUPTED, /* kicked; any access under way is complete */
+    VCPU_EXIT_AGAIN,       /* handled by the accelerator: run again */
+    VCPU_EXIT_PIO,
+    VCPU_EXIT_MMIO,
+    VCPU_EXIT_HLT,        /* with no interrupt controller in the accelerator */
+    VCPU_EXIT_IRQ_WINDOW, /* the guest can take an interrupt now */
+    VCPU_EXIT_EOI,        /* SPLIT: for the machine's IOAPIC */
+    VCPU_EXIT_TRIPLE_FAULT,
+    VCPU_EXIT_SYSTEM_EVENT,
+    VCPU_EXIT_FAILED,
+};
+
+struct vcpu_exit {
+    enum vcpu_exit_kind kind;
+    union {
+        struct {
+            uint16_t port;
+            uint8_t size_bytes; /* 1, 2 or 4 */
+            uint32_t count;     /* repetitions, all at the same port */
+            bool is_write;
+            uint8_t *data; /* count elements, little-endian; a read fills them */
+        } pio;
+        struct {
+            uint64_t gpa;
+            uint8_t size_bytes; /* 1..8 */
+            bool is_write;
+            uint8_t *data; /* little-endian; a read fills it */
+        } mmio;
+        uint8_t eoi_vector;
+        enum vm_event_kind system_event;
+        char failure[192]; /* one line, no full stop */
+    };
+};
+
+struct accel_ops {
+    const char *name;                      /* as in -accel NAME */
+    size_t vm_size_bytes, vcpu_size_bytes; /* of the structures whose first member is struct vm, struct vcpu */
+
+    /* Any thread, no lock held. May take some milliseconds. */
+    void (*probe)(struct accel_probe *probe);
+
+    /* Configuration thread. vm is zeroed but for its common part. On failure nothing is left. */
+    int (*vm_init)(struct vm *vm, struct error **err);
+    void (*vm_exit)(struct vm *vm);
+    /* Power-on state of interrupt controllers and timers in the accelerator. The VM is paused. */
+    int (*vm_reset)(struct vm *vm, struct error **err);
+    /* The VM is about to run again after a pause / stands still now. May be NULL. */
+    void (*vm_resumed)(struct vm *vm);
+
+    /* See vm.h. */
+    struct irq_line (*irq_line)(struct vm *vm, unsigned gsi);
+    int (*irqfd_attach)(struct vm *vm, unsigned gsi, int event_fd, int resample_fd);
+    void (*irqfd_detach)(struct vm *vm, unsigned gsi, int event_fd);
+    struct msi_target *(*msi_target)(struct vm *vm);
+    void (*flush_coalesced)(struct vm *vm);
+    uint64_t (*tsc_khz)(struct vm *vm);
+
+    /* The vCPU's own thread, no lock held, for all that follow, but for kick. */
+    int (*vcpu_init)(struct vcpu *vcpu, struct error **err);
+    void (*vcpu_exit)(struct vcpu *vcpu);
+    /*
+     * Enters the guest and returns why it came back. Sets in_guest, then looks at requests: if any is set it completes
+     * an access that is under way and returns VCPU_EXIT_INTERRUPTED without running the guest.
+     */
+    void (*vcpu_run)(struct vcpu *vcpu, struct vcpu_exit *exit);
+    /*
+     * Any thread, under any lock: a request bit was set before the call. Makes a vCPU that is in the guest come out;
+     * nothing need be done for one that isn't.
+     */
+    void (*vcpu_kick)(struct vcpu *vcpu);
+    int (*vcpu_inject_nmi)(struct vcpu *vcpu);
+    /* Whether the guest can take an external interrupt at its next instruction; if not, asks for VCPU_EXIT_IRQ_WINDOW.
+     */
+    bool (*vcpu_interrupt_window)(struct vcpu *vcpu);
+    int (*vcpu_inject_interrupt)(struct vcpu *vcpu, uint8_t vector);
+    int (*vcpu_reset)(struct vcpu *vcpu, struct error **err);
+    int (*vcpu_get_state)(struct vcpu *vcpu, struct cpu_state *state, struct error **err);
+    int (*vcpu_set_state)(struct vcpu *vcpu, const struct cpu_state *state, struct error **err);
+    /* The guest-physical address of a linear one, by the CPU's present paging. False: not mapped. */
+    bool (*vcpu_translate)(struct vcpu *vcpu, uint64_t linear, uint64_t *gpa);
+};
+
+/* Every accelerator built in, in the order of preference; ends with NULL. */
+const struct accel_ops *const *accel_table(void);
+/* NULL if there is none of that name. */
+const struct accel_ops *accel_find(const char *name);
+
+extern const struct accel_ops accel_kvm_ops;
+
+#endif

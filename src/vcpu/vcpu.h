@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A vCPU: one thread that runs guest code and dispatches what the guest touches, holding nothing in between.
+ *
+ *               create                     resume                    pause, and the access is done
+ *      (thread)---------> PAUSED -------------------> RUNNING ------------------------------------> PAUSED
+ *                          ^  |                         |
+ *                 reset,   |  | destroy                 | triple fault, failure: posts an event
+ *                 set_state|  v                         v
+ *                          |  ENDED                   PARKED (paused until reset or given a state)
+ *                          +----------------------------+
+ *
+ * Others talk to it by request bits: set the bit, then kick. A kick makes the vCPU leave the guest, or not enter it, at
+ * least once after the bit was set; the bits are looked at after every exit caused by a kick, and before every entry
+ * (tests/model/vcpu_kick.pml).
+ */
+#ifndef HDL_VCPU_VCPU_H
+#define HDL_VCPU_VCPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/thread.h"
+#include "memory/flat_view.h"
+#include "vcpu/cpu_state.h"
+#include "vcpu/vm.h"
+
+enum vcpu_state { VCPU_PAUSED, VCPU_RUNNING, VCPU_PARKED, VCPU_ENDED };
+
+/* Request bits. */
+enum vcpu_request {
+    VCPU_REQUEST_KICK = 1 << 0,      /* leave the guest once, for its own sake */
+    VCPU_REQUEST_PAUSE = 1 << 1,     /* look whether the VM should stand still */
+    VCPU_REQUEST_JOB = 1 << 2,       /* run_on */
+    VCPU_REQUEST_NMI = 1 << 3,       /* inject one */
+    VCPU_REQUEST_INTERRUPT = 1 << 4, /* ask the interrupt source */
+    VCPU_REQUEST_END = 1 << 5,       /* the thread is to end */
+};
+
+struct vcpu_job;
+
+/*
+ * vm, index, apic_id, bootstrap: immutable. requests, state, in_guest, exits: any thread, atomically. jobs: under
+ * vm->lock. memory_cache, io_cache, halted: the vCPU's thread. posted*: written by the vCPU's thread before it
+ * schedules `post`, read by the loop thread in it; the vCPU doesn't post again before it was unparked.
+ */
+struct vcpu {
+    struct vm *vm;
+    unsigned index;
+    uint32_t apic_id;
+    bool bootstrap;
+    struct hdl_thread thread;
+    _Atomic uint32_t requests;
+    _Atomic uint32_t in_guest; /* 1 from before the last look at requests to after the exit */
+    _Atomic enum vcpu_state state;
+    _Atomic uint64_t exits; /* for people */
+    _Atomic uint64_t kicks_sent;
+    struct flat_cache memory_cache, io_cache;
+    bool halted;
+    struct vcpu_job *jobs HDL_GUARDED_BY(&vm->lock);
+    struct vcpu_job **jobs_tail HDL_GUARDED_BY(&vm->lock);
+    bool parked HDL_GUARDED_BY(&vm->lock);
+    struct bh post;
+    struct vm_event posted;
+    char posted_what[192];
+    char *posted_report; /* owned */
+};
+
+/*
+ * Starts the thread, which makes the accelerator's vCPU in power-on state and waits. index < the topology's count.
+ * Configuration thread, no lock held; the VM is paused. NULL and an error.
+ */
+struct vcpu *vcpu_create(struct vm *vm, unsigned index, struct error **err);
+/* vm_destroy does it. Ends the thread and frees. The VM is paused, no lock held; loop thread, or the loop is stopped.
+ */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* Makes the vCPU leave the guest once. Any thread, under any lock, never blocks; async-signal-unsafe. */
+void vcpu_kick(struct vcpu *vcpu);
+/* Injects a non-maskable interrupt. As vcpu_kick. */
+void vcpu_nmi(struct vcpu *vcpu);
+/* The answer of the interrupt source may have changed: wakes a halted vCPU and makes a running one ask. As vcpu_kick.
+ */
+void vcpu_interrupt(struct vcpu *vcpu);
+
+/*
+ * Runs fn(vcpu, opaque) on the vCPU's thread, outside the guest and outside dispatch, with complete state and no lock
+ * held, and returns when it has run; at once on the vCPU's own thread outside dispatch. Works paused and running. Jobs
+ * run in order. Any thread that isn't another vCPU and holds no lock; blocks.
+ */
+void vcpu_run_on(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *opaque), void *opaque);
+
+/* Complete state, through vcpu_run_on. The VM should be paused, or the answer is old when it comes. */
+int vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state, struct error **err);
+/* Unparks. state must be one that a CPU can be in: the accelerator may refuse others with -EINVAL. */
+int vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *state, struct error **err);
+/* Power-on state, local APIC included. Unparks. */
+int vcpu_reset(struct vcpu *vcpu, struct error **err);
+
+/* The vCPU that the calling thread is, or NULL. */
+struct vcpu *vcpu_current(void);
+
+#endif
