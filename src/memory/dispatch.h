@@ -10,7 +10,9 @@
 
 /*
  * One CPU access of 1..8 bytes (any size and alignment; it may cross ranges). A registered thread that holds no lock;
- * may wait for the target device's lock. A read sets *value always (all-ones where nothing answered).
+ * may wait for the target device's lock. A read sets *value always (all-ones, of that size, where nothing answered).
+ * What crosses ranges is done piece by piece, all pieces, and the first failure is the result. A redirect leads to at
+ * most one more look-up. Failures are counted in the map. cache may be NULL.
  */
 enum access_result address_space_read(struct address_space *space, struct flat_cache *cache, uint64_t address,
                                       unsigned size_bytes, uint64_t *value);

@@ -14,6 +14,8 @@ struct flat_range {
     uint64_t start, last;
     struct region *region;
     uint64_t region_offset; /* of start within region */
+    struct ram_block *ram;  /* RAM and ROM: the view's reference; NULL for others */
+    uint64_t ram_offset;    /* of start within ram */
     bool read_only;
 };
 
@@ -26,12 +28,13 @@ struct ioeventfd {
     int event_fd;
 };
 
-/* Immutable once published. Holds a reference on every RAM block that it shows. */
+/* Immutable once published. Holds a reference on every RAM block that it shows; freeing it touches no region. */
 struct flat_view {
-    uint64_t generation; /* unique in the map's life: never reused, so a cached index can be checked against it */
+    uint64_t
+        generation; /* unique in the map's life: never reused, so a cached index can be checked against it; not 0 */
     unsigned count;
     unsigned ioeventfd_count;
-    struct ioeventfd *ioeventfds;
+    struct ioeventfd *ioeventfds; /* sorted by address */
     struct rcu_head rcu;
     struct flat_range ranges[]; /* sorted, disjoint */
 };
@@ -42,7 +45,21 @@ struct flat_cache {
     unsigned index;
 };
 
+/* The look-up by bisection; remembers what it found. */
+const struct flat_range *flat_view_find_slow(const struct flat_view *view, struct flat_cache *cache, uint64_t address);
+
 /* In an RCU read section. NULL when nothing is there. O(log n); O(1) when the cache (may be NULL) hits. */
-const struct flat_range *flat_view_find(const struct flat_view *view, struct flat_cache *cache, uint64_t address);
+static inline const struct flat_range *flat_view_find(const struct flat_view *view, struct flat_cache *cache,
+                                                      uint64_t address)
+{
+    if (likely(cache && cache->generation == view->generation)) {
+        const struct flat_range *range = &view->ranges[cache->index];
+
+        if (likely(address >= range->start && address <= range->last)) {
+            return range;
+        }
+    }
+    return flat_view_find_slow(view, cache, address);
+}
 
 #endif

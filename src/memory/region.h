@@ -47,7 +47,12 @@ struct access_sizes {
  * What an I/O region does. Called with the owner's device lock held (the legacy lock for REGION_LEGACY; none for
  * REGION_LOCKLESS, in an RCU read section, on any number of threads at once). offset is within the region and aligned
  * to size_bytes unless impl.unaligned; size_bytes is one that impl allows. Values are little-endian numbers,
- * zero-extended. A handler returns ACCESS_OK or ACCESS_REFUSED.
+ * zero-extended. A handler returns ACCESS_OK or ACCESS_REFUSED. A NULL handler refuses.
+ *
+ * An access that valid allows but impl doesn't becomes several, or a wider one, under one hold of the lock. A write
+ * narrower than impl.min becomes a read of the unit around it and a write: a device whose reads or other bits have side
+ * effects says so with valid.min. A guest's access of 3, 5, 6 or 7 bytes (one that crosses a page or a range) is taken
+ * as several aligned ones.
  */
 struct region_ops {
     enum access_result (*read)(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value);
@@ -80,6 +85,7 @@ struct region {
     struct device *owner;     /* io: not NULL unless lockless */
     struct device_lock *lock; /* io: the owner's, or the legacy lock; NULL: lockless */
     unsigned flags;
+    uint8_t direct_sizes;  /* io: the sizes (1|2|4|8) that reach the handler as they are, when aligned */
     struct ram_block *ram; /* ram: a reference is held */
     uint64_t ram_offset;
     bool read_only;
@@ -99,7 +105,10 @@ void region_init_container(struct region *region, const char *name, uint64_t siz
 /* Takes its own reference on block; dropped by region_destroy. */
 void region_init_ram(struct region *region, const char *name, struct ram_block *block, uint64_t ram_offset,
                      uint64_t size_bytes, bool read_only);
-/* owner may be NULL only with REGION_LOCKLESS. legacy_lock is used with REGION_LEGACY only. */
+/*
+ * owner may be NULL only with REGION_LOCKLESS. legacy_lock is used with REGION_LEGACY only. size_bytes is a multiple of
+ * impl.min.
+ */
 void region_init_io(struct region *region, const char *name, struct device *owner, const struct region_ops *ops,
                     void *opaque, uint64_t size_bytes, unsigned flags, struct device_lock *legacy_lock);
 void region_init_alias(struct region *region, const char *name, struct region *target, uint64_t offset,
@@ -107,22 +116,22 @@ void region_init_alias(struct region *region, const char *name, struct region *t
 void region_init_redirect(struct region *region, const char *name, region_redirect_fn *redirect, void *opaque,
                           uint64_t size_bytes);
 /*
- * The region must not be in a tree. Views that still show it keep its owner's gate honest: the owner must be GONE, and
- * one grace period passed, before the memory that holds the region is freed.
+ * The region must not be in a tree, nor the target of an alias that is. Any thread. Views that readers still use may
+ * show it, so its fields stay as they are, and the memory that holds it stays until its owner is GONE and one grace
+ * period has passed (no owner: a grace period after region_remove). A handler that was entered before region_remove may
+ * still run after it; the owner's access gate says when the last one has left.
  */
 void region_destroy(struct region *region);
 
 /*
- * Changing the tree. Each is its own transaction unless inside one. Children start enabled.
+ * Changing the tree. Each is its own transaction unless inside one of the calling thread's (address_space.h). Any
+ * thread, under locks outer to the map's. Children start enabled; a disabled region isn't there at all, nor through
+ * aliases of it. Parents are containers. What reaches past its parent's end, or past 2^64, is cut off.
  */
 struct memory_map;
 void region_add(struct memory_map *map, struct region *parent, uint64_t address, struct region *child, int priority);
 void region_remove(struct memory_map *map, struct region *child);
 void region_set_address(struct memory_map *map, struct region *region, uint64_t address);
 void region_set_enabled(struct memory_map *map, struct region *region, bool enabled);
-
-/* Batches changes: the map's lock is held from begin to commit, then every space is published once. Doesn't nest. */
-void memory_transaction_begin(struct memory_map *map);
-void memory_transaction_commit(struct memory_map *map);
 
 #endif

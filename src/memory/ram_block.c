@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * RAM blocks. Each is a memfd mapped shared (so that another process can have it too), in the middle of a reservation
+ * of inaccessible address space: an overrun by our own code faults instead of hitting something else. The address is
+ * aligned for the largest pages that might back it.
+ *
+ * A block's memory goes when its last reference does: regions, flat views and DMA mappings each hold one. A guest
+ * decides nothing here: sizes come from the command line.
+ */
+#include "memory/ram_block.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/compiler.h"
+
+#define RAM_PAGE_BYTES UINT64_C(4096)
+#define RAM_HUGE_BYTES (UINT64_C(2) << 20)
+/* More than any guest-physical address space (52 bits) has room for. */
+#define RAM_SIZE_MAX (UINT64_C(1) << 52)
+
+static int ram_block_fail(const struct ram_block *block, struct error **err, const char *what)
+{
+    int code = errno;
+
+    return error_set(err, -code, "RAM '%s' of %" PRIu64 " bytes: %s: %s", block->name, block->size_bytes, what,
+                     strerror(code));
+}
+
+static int ram_block_open(struct ram_block *block, unsigned flags, struct error **err)
+{
+    unsigned memfd_flags = MFD_CLOEXEC;
+    char label[64];
+
+    if (flags & RAM_HUGE_PAGES) {
+        memfd_flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+    }
+    snprintf(label, sizeof(label), "heddle:%.50s", block->name);
+    block->fd = memfd_create(label, memfd_flags);
+    if (block->fd < 0) {
+        return ram_block_fail(block, err, flags & RAM_HUGE_PAGES ? "no huge pages on this host" : "memfd_create");
+    }
+    if (ftruncate(block->fd, (off_t)block->size_bytes) < 0) {
+        return ram_block_fail(block, err, "can't size it");
+    }
+    return 0;
+}
+
+/* Reserves room for the block, its alignment, and a page on either side; maps the block inside. */
+static int ram_block_map(struct ram_block *block, unsigned flags, struct error **err)
+{
+    uint64_t align = block->size_bytes >= RAM_HUGE_BYTES ? RAM_HUGE_BYTES : RAM_PAGE_BYTES;
+    uint64_t reservation_bytes = block->size_bytes + 2 * align + RAM_PAGE_BYTES;
+    uint8_t *base = mmap(NULL, reservation_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *host;
+
+    if (base == MAP_FAILED) {
+        return ram_block_fail(block, err, "no address space");
+    }
+    block->reservation = base;
+    block->reservation_bytes = reservation_bytes;
+    host = (uint8_t *)ALIGN_UP((uintptr_t)base + RAM_PAGE_BYTES, align);
+    host = mmap(host, block->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, block->fd, 0);
+    if (host == MAP_FAILED) {
+        return ram_block_fail(block, err, flags & RAM_HUGE_PAGES ? "not enough free huge pages" : "can't map it");
+    }
+    block->host = host;
+    return 0;
+}
+
+static int ram_block_populate(struct ram_block *block, unsigned flags, struct error **err)
+{
+    /* Advice: a host without it is merely slower. */
+    if (flags & RAM_THP) {
+        madvise(block->host, block->size_bytes, MADV_HUGEPAGE);
+    }
+    if (flags & RAM_PREALLOC) {
+        /* Allocates now or fails now; touching the pages would be killed later instead. */
+        if (fallocate(block->fd, 0, 0, (off_t)block->size_bytes) < 0) {
+            return ram_block_fail(block, err, "not enough memory to allocate it all");
+        }
+#ifdef MADV_POPULATE_WRITE
+        madvise(block->host, block->size_bytes, MADV_POPULATE_WRITE);
+#endif
+    }
+    return 0;
+}
+
+static void ram_block_free(struct ram_block *block)
+{
+    if (block->reservation) {
+        munmap(block->reservation, block->reservation_bytes);
+    }
+    if (block->fd >= 0) {
+        close(block->fd);
+    }
+    free(block->name);
+    free(block);
+}
+
+struct ram_block *ram_block_create(const char *name, uint64_t size_bytes, unsigned flags, struct error **err)
+{
+    uint64_t page_bytes = flags & RAM_HUGE_PAGES ? RAM_HUGE_BYTES : RAM_PAGE_BYTES;
+    struct ram_block *block;
+
+    if (size_bytes == 0 || size_bytes > RAM_SIZE_MAX || size_bytes % page_bytes != 0) {
+        error_set(err, -EINVAL, "RAM '%s' of %" PRIu64 " bytes: the size must be a multiple of %" PRIu64 ", up to 2^52",
+                  name, size_bytes, page_bytes);
+        return NULL;
+    }
+    block = calloc(1, sizeof(*block));
+    if (!block || !(block->name = strdup(name))) {
+        free(block);
+        error_set(err, -ENOMEM, "RAM '%s' of %" PRIu64 " bytes: out of memory", name, size_bytes);
+        return NULL;
+    }
+    refcount_init(&block->refs);
+    block->size_bytes = size_bytes;
+    block->page_bytes = page_bytes;
+    block->fd = -1;
+    if (ram_block_open(block, flags, err) < 0 || ram_block_map(block, flags, err) < 0 ||
+        ram_block_populate(block, flags, err) < 0) {
+        ram_block_free(block);
+        return NULL;
+    }
+    return block;
+}
+
+struct ram_block *ram_block_get(struct ram_block *block)
+{
+    refcount_get(&block->refs);
+    return block;
+}
+
+void ram_block_put(struct ram_block *block)
+{
+    if (block && refcount_put(&block->refs)) {
+        ram_block_free(block);
+    }
+}
