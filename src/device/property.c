@@ -12,6 +12,7 @@
 
 #include "base/compiler.h"
 #include "base/options.h"
+#include "base/spelling.h"
 
 static const char *const type_names[] = {
     [PROPERTY_BOOL] = "bool",
@@ -157,10 +158,18 @@ void property_set_defaults(void *object, const struct property *table)
 
 int property_set(void *object, const struct property *table, const char *name, const char *value, struct error **err)
 {
+    struct spelling spelling;
+
+    spelling_begin(&spelling, name);
     for (const struct property *property = table; property->name; property++) {
         if (strcmp(property->name, name) == 0) {
             return property_parse(object, property, value, err);
         }
+        spelling_offer(&spelling, property->name);
+    }
+    if (spelling_nearest(&spelling)) {
+        return error_set(err, -ENOENT, "there is no property '%s'; did you mean '%s'?", name,
+                         spelling_nearest(&spelling));
     }
     return error_set(err, -ENOENT, "there is no property '%s'", name);
 }

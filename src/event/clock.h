@@ -35,8 +35,8 @@ struct clock {
     struct hdl_mutex lock; /* leaf */
     _Atomic uint32_t sequence;
     _Atomic bool stopped;
-    _Atomic uint64_t offset_ns; /* virtual: base - now (running), or now (stopped); fake: now */
-    struct event_loop *watchers[16] HDL_GUARDED_BY(&lock);
+    _Atomic uint64_t offset_ns;                         /* virtual: base - now (running), or now (stopped); fake: now */
+    struct event_loop **watchers HDL_GUARDED_BY(&lock); /* owned array */
     unsigned watcher_count HDL_GUARDED_BY(&lock);
 };
 
@@ -51,6 +51,9 @@ uint64_t clock_now_ns(struct clock *clock);
 /* Whether time passes. A timer of a stopped clock doesn't fire, even if its deadline is in the past. */
 bool clock_is_running(struct clock *clock);
 
+/* Whether the clock moves by itself while it runs: false for fake clocks and those that follow one. */
+bool clock_follows_host(const struct clock *clock);
+
 /* Virtual clocks. Idempotent. Any thread, no leaf lock held; watching loops are woken. */
 void clock_start(struct clock *clock);
 void clock_stop(struct clock *clock);
@@ -59,7 +62,7 @@ void clock_set_ns(struct clock *clock, uint64_t now_ns);
 /* Fake clocks: moves time forward. */
 void clock_advance_ns(struct clock *clock, uint64_t delta_ns);
 
-/* Event loops only: be woken when the clock starts, stops or jumps. -ENOSPC when there are too many. */
+/* Event loops only: be woken when the clock, or the one that it follows, starts, stops or jumps. 0 or -ENOMEM. */
 int clock_watch(struct clock *clock, struct event_loop *loop);
 void clock_unwatch(struct clock *clock, struct event_loop *loop);
 

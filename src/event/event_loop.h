@@ -26,6 +26,8 @@ struct event_loop;
 
 /* name is copied. NULL and an error when the host has no descriptors or memory left. */
 struct event_loop *event_loop_create(const char *name, struct error **err);
+/* As event_loop_create, but with the worker pool even where the kernel has io_uring ("aio=threads", and tests). */
+struct event_loop *event_loop_create_with_threads(const char *name, struct error **err);
 /* The loop must not be running. Watches that still exist are removed; pending bottom halves are dropped. */
 void event_loop_destroy(struct event_loop *loop);
 const char *event_loop_name(const struct event_loop *loop);
@@ -62,7 +64,11 @@ struct fd_watch;
 /* events: EPOLLIN, EPOLLOUT, ... as got from epoll(7); level-triggered. */
 typedef void fd_watch_fn(void *opaque, uint32_t events);
 
-/* Loop thread. The descriptor stays the caller's, who removes the watch before closing it. NULL on failure. */
+/*
+ * Loop thread. The descriptor stays the caller's, who removes the watch before closing it. Descriptors that epoll
+ * refuses because they never block (regular files, /dev/null) are always ready for reading and writing. One watch a
+ * descriptor. NULL on failure.
+ */
 struct fd_watch *event_loop_add_fd(struct event_loop *loop, int fd, uint32_t events, fd_watch_fn *fn, void *opaque,
                                    struct error **err);
 /* Loop thread. events may be 0 to keep the watch but hear nothing. */
@@ -109,7 +115,7 @@ struct timer {
     int heap_index; /* -1: not armed */
 };
 
-/* Loop thread (a loop watches at most 8 clocks). -ENOSPC beyond. */
+/* Loop thread (a loop watches at most 8 clocks). -ENOSPC beyond, -ENOMEM. */
 int timer_init(struct timer *timer, struct event_loop *loop, struct clock *clock, void (*fn)(void *opaque),
                void *opaque);
 /* Any thread, under any lock but a leaf. Replaces an earlier deadline. Absolute ns of the timer's clock. */

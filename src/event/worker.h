@@ -18,7 +18,7 @@ struct worker_job {
     struct worker_job *next;              /* private */
 };
 
-/* Threads are started as needed, up to max_threads (1..64), and end when idle or at destruction. */
+/* name is copied. Threads are started as needed, up to max_threads (1..64), and end at destruction. */
 struct worker_pool *worker_pool_create(const char *name, unsigned max_threads, struct error **err);
 /* Waits for all jobs to have run (their done() calls may still be pending on their loops). No lock held. */
 void worker_pool_destroy(struct worker_pool *pool);
