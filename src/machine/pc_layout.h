@@ -39,8 +39,10 @@
 /* Memory-mapped I/O */
 #define PC_PCI_MMIO32      0xC0000000
 #define PC_PCI_MMIO32_SIZE 0x20000000
+#define PC_PCI_MMIO32_LAST 0xDFFFFFFF
 #define PC_ECAM            0xE0000000
 #define PC_ECAM_SIZE       0x10000000
+#define PC_ECAM_LAST       0xEFFFFFFF
 #define PC_IOAPIC          0xFEC00000
 #define PC_HPET            0xFED00000
 #define PC_HPET_SIZE       0x00000400

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The PC as ACPI describes it (ACPI 6.4): PCI host bridge with its windows and interrupt routing, the devices that
+ * can't be found by probing, and power-off. What differs from machine to machine is in a small block of parameters
+ * that acpi/tables.c writes at PC_ACPI_PARAMS; all else is constant.
+ */
+#include "pc_layout.h"
+
+DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
+{
+    OperationRegion (PARM, SystemMemory, PC_ACPI_PARAMS, PC_ACPI_PARAMS_SIZE)
+    Field (PARM, AnyAcc, NoLock, Preserve)
+    {
+        W64B, 64,   // the 64-bit PCI window: first address,
+        W64L, 64,   // last address,
+        W64S, 64,   // size
+        SERP, 8,    // bit n: COM(n+1) exists
+    }
+
+    // Power-off: the value for SLP_TYP
+    Name (\_S5, Package () { PC_SLEEP_TYPE_S5, PC_SLEEP_TYPE_S5, 0, 0 })
+
+    Scope (\_SB)
+    {
+        // ---- PCI ----
+        Device (PCI0)
+        {
+            Name (_HID, EisaId ("PNP0A08"))     // PCI Express root, and a PCI root for those that know no other
+            Name (_CID, EisaId ("PNP0A03"))
+            Name (_UID, 0)
+            Name (_SEG, 0)
+            Name (_BBN, 0)
+
+            Name (WIND, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 255, 0, 256)
+                IO (Decode16, PC_PORT_PCI_CONFIG, PC_PORT_PCI_CONFIG, 1, 8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0, 0x0CF7, 0, 0x0CF8)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0x0D00, 0xFFFF, 0, 0xF300)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, 0,
+                             PC_PCI_MMIO32, PC_PCI_MMIO32_LAST, 0, PC_PCI_MMIO32_SIZE)
+                QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable, ReadWrite, 0,
+                             0x0000008000000000, 0x00000087FFFFFFFF, 0, 0x0000000800000000, , , HIGH)
+            })
+
+            Method (_CRS, 0, Serialized)
+            {
+                CreateQWordField (WIND, ^HIGH._MIN, HMIN)
+                CreateQWordField (WIND, ^HIGH._MAX, HMAX)
+                CreateQWordField (WIND, ^HIGH._LEN, HLEN)
+                HMIN = W64B
+                HMAX = W64L
+                HLEN = W64S
+                Return (WIND)
+            }
+
+            // Nothing that needs the platform's consent is there: the guest is granted nothing.
+            Method (_OSC, 4, NotSerialized)
+            {
+                CreateDWordField (Arg3, 0, STAT)
+                If (Arg0 == ToUUID ("33db4d5b-1ff7-401c-9657-7441c03dd766"))
+                {
+                    CreateDWordField (Arg3, 8, CTRL)
+                    CTRL = 0
+                }
+                Else
+                {
+                    STAT |= 4
+                }
+                Return (Arg3)
+            }
+
+            // Pin p of slot s goes to input PC_GSI_PCI + (s + p) % PC_GSI_PCI_COUNT; there is no PIC routing to choose.
+            Method (_PRT, 0, Serialized)
+            {
+                Local0 = Package (128) {}
+                For (Local1 = 0, Local1 < 128, Local1++)
+                {
+                    Local2 = Package (4) { 0, 0, 0, 0 }
+                    Local2[0] = ((Local1 >> 2) << 16) | 0xFFFF
+                    Local2[1] = Local1 & 3
+                    Local2[3] = PC_GSI_PCI + (((Local1 >> 2) + (Local1 & 3)) % PC_GSI_PCI_COUNT)
+                    Local0[Local1] = Local2
+                }
+                Return (Local0)
+            }
+        }
+
+        // ---- What the board keeps for itself ----
+        Device (MRES)
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_UID, 1)
+            Name (_CRS, ResourceTemplate ()
+            {
+                DWordMemory (ResourceConsumer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, 0,
+                             PC_ECAM, PC_ECAM_LAST, 0, PC_ECAM_SIZE)
+                IO (Decode16, PC_PORT_PM, PC_PORT_PM, 1, 0x30)
+            })
+        }
+
+        Device (HPET)
+        {
+            Name (_HID, EisaId ("PNP0103"))
+            Name (_UID, 0)
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadOnly, PC_HPET, PC_HPET_SIZE)
+            })
+        }
+
+        // ---- ISA ----
+        Device (RTC)
+        {
+            Name (_HID, EisaId ("PNP0B00"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_RTC, PC_PORT_RTC, 1, 8)
+                IRQNoFlags () { 8 }
+            })
+        }
+
+        Device (COM1)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 1)
+            Method (_STA, 0, NotSerialized)
+            {
+                If (SERP & 1)
+                {
+                    Return (0x0F)
+                }
+                Return (0)
+            }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_SERIAL0, PC_PORT_SERIAL0, 0, 8)
+                IRQNoFlags () { 4 }
+            })
+        }
+
+        Device (COM2)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 2)
+            Method (_STA, 0, NotSerialized)
+            {
+                If (SERP & 2)
+                {
+                    Return (0x0F)
+                }
+                Return (0)
+            }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_SERIAL1, PC_PORT_SERIAL1, 0, 8)
+                IRQNoFlags () { 3 }
+            })
+        }
+
+        Device (COM3)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 3)
+            Method (_STA, 0, NotSerialized)
+            {
+                If (SERP & 4)
+                {
+                    Return (0x0F)
+                }
+                Return (0)
+            }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_SERIAL2, PC_PORT_SERIAL2, 0, 8)
+                IRQNoFlags () { 4 }
+            })
+        }
+
+        Device (COM4)
+        {
+            Name (_HID, EisaId ("PNP0501"))
+            Name (_UID, 4)
+            Method (_STA, 0, NotSerialized)
+            {
+                If (SERP & 8)
+                {
+                    Return (0x0F)
+                }
+                Return (0)
+            }
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_SERIAL3, PC_PORT_SERIAL3, 0, 8)
+                IRQNoFlags () { 3 }
+            })
+        }
+
+        // The firmware configuration device, by the name that guests' drivers look for.
+        Device (FWCF)
+        {
+            Name (_HID, "QEMU0002")
+            Name (_STA, 0x0B)
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, PC_PORT_FW_CFG, PC_PORT_FW_CFG, 1, 0x0C)
+            })
+        }
+    }
+}
