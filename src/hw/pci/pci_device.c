@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A PCI function: its config space, its interrupt pin, and its coming and going. BARs are in pci_bar.c, MSI-X in
+ * msix.c.
+ *
+ * The guest's config accesses arrive as accesses to the function's own region, with the device lock held. The guest
+ * can set only the bits in wmask and clear only those in w1c; what it writes to BARs and the command register is acted
+ * upon from the shadow, after it was masked.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "hw/pci/pci_internal.h"
+
+uint16_t pci_config_get16(const struct pci_device *pci, unsigned offset)
+{
+    return (uint16_t)(pci->config[offset] | pci->config[offset + 1] << 8);
+}
+
+uint32_t pci_config_get32(const struct pci_device *pci, unsigned offset)
+{
+    return pci_config_get16(pci, offset) | (uint32_t)pci_config_get16(pci, offset + 2) << 16;
+}
+
+static void pci_bytes_set(uint8_t *bytes, uint32_t value, unsigned len_bytes)
+{
+    for (unsigned i = 0; i < len_bytes; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+void pci_config_set16(struct pci_device *pci, unsigned offset, uint16_t value)
+{
+    pci_bytes_set(&pci->config[offset], value, 2);
+}
+
+void pci_config_set32(struct pci_device *pci, unsigned offset, uint32_t value)
+{
+    pci_bytes_set(&pci->config[offset], value, 4);
+}
+
+bool pci_device_is_master(const struct pci_device *pci)
+{
+    return pci_config_get16(pci, PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
+/* --- interrupt pin ---------------------------------------------------------------------------------------------- */
+
+static void pci_intx_update(struct pci_device *pci)
+{
+    uint16_t command = pci_config_get16(pci, PCI_COMMAND);
+    uint16_t status = pci_config_get16(pci, PCI_STATUS) & ~PCI_STATUS_INTERRUPT;
+    bool wire = pci->intx_level && !(command & PCI_COMMAND_INTX_DISABLE) && !msix_is_enabled(pci);
+
+    pci_config_set16(pci, PCI_STATUS, status | (pci->intx_level ? PCI_STATUS_INTERRUPT : 0));
+    if (wire != pci->intx_wire) {
+        pci->intx_wire = wire;
+        irq_set(&pci->intx, wire);
+    }
+}
+
+void pci_intx_set(struct pci_device *pci, bool level)
+{
+    device_assert_locked(&pci->device);
+    pci->intx_level = level;
+    pci_intx_update(pci);
+}
+
+/* --- config space ----------------------------------------------------------------------------------------------- */
+
+static bool pci_ranges_meet(unsigned a, unsigned a_len, unsigned b, unsigned b_len)
+{
+    return a < b + b_len && b < a + a_len;
+}
+
+void pci_config_changed(struct pci_device *pci, unsigned offset, unsigned len_bytes)
+{
+    bool command = pci_ranges_meet(offset, len_bytes, PCI_COMMAND, 2);
+
+    if (command || pci_ranges_meet(offset, len_bytes, PCI_BAR0, 4 * PCI_BAR_COUNT)) {
+        pci_bars_update(pci);
+    }
+    msix_config_changed(pci);
+    pci_intx_update(pci);
+    if (pci->config_write) {
+        pci->config_write(pci, offset, len_bytes);
+    }
+}
+
+static enum access_result pci_config_region_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
+{
+    struct pci_device *pci = opaque;
+
+    *value = 0;
+    if (offset < PCI_CONFIG_SIZE) {
+        if (pci->config_read) {
+            pci->config_read(pci, (unsigned)offset, size_bytes);
+        }
+        for (unsigned i = 0; i < size_bytes; i++) {
+            *value |= (uint64_t)pci->config[offset + i] << (8 * i);
+        }
+    }
+    trace(PCI_CONFIG, "%s: config read %#x/%u: %#x", pci->device.id, (unsigned)offset, size_bytes, (unsigned)*value);
+    return ACCESS_OK;
+}
+
+static enum access_result pci_config_region_write(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value)
+{
+    struct pci_device *pci = opaque;
+
+    trace(PCI_CONFIG, "%s: config write %#x/%u: %#x", pci->device.id, (unsigned)offset, size_bytes, (unsigned)value);
+    if (offset >= PCI_CONFIG_SIZE) {
+        return ACCESS_OK;
+    }
+    for (unsigned i = 0; i < size_bytes; i++) {
+        uint8_t written = (uint8_t)(value >> (8 * i));
+        uint8_t *byte = &pci->config[offset + i];
+        uint8_t mask = pci->wmask[offset + i];
+
+        *byte = (uint8_t)((*byte & ~mask) | (written & mask));
+        *byte &= (uint8_t) ~(written & pci->w1c[offset + i]);
+    }
+    pci_config_changed(pci, (unsigned)offset, size_bytes);
+    return ACCESS_OK;
+}
+
+/* Aligned accesses of at most 4 bytes: none crosses the end of what has contents. */
+static const struct region_ops pci_config_ops = {
+    .read = pci_config_region_read,
+    .write = pci_config_region_write,
+    .valid = {.min = 1, .max = 8, .unaligned = true},
+    .impl = {.min = 1, .max = 4},
+};
+
+int pci_capability_add(struct pci_device *pci, uint8_t id, unsigned len_bytes)
+{
+    unsigned offset = pci->next_capability;
+
+    if (len_bytes < 2 || len_bytes > PCI_CONFIG_SIZE - offset) {
+        return -ENOSPC;
+    }
+    pci->next_capability = ALIGN_UP(offset + len_bytes, 4);
+    pci->config[offset] = id;
+    pci->config[offset + 1] = pci->config[PCI_CAPABILITIES];
+    pci->config[PCI_CAPABILITIES] = (uint8_t)offset;
+    pci_config_set16(pci, PCI_STATUS, pci_config_get16(pci, PCI_STATUS) | PCI_STATUS_CAPABILITIES);
+    return (int)offset;
+}
+
+/* --- slots ------------------------------------------------------------------------------------------------------ */
+
+static int pci_slot_take(struct pci_device *pci, struct error **err)
+{
+    struct pci_bus *bus = pci->bus;
+
+    if (pci->addr >= PCI_FUNCTION_COUNT) {
+        return error_set(err, -EINVAL, "device '%s': PCI address %#x is out of range", pci->device.id,
+                         (unsigned)pci->addr);
+    }
+    if (pci->addr >= 0) {
+        if (bus->functions[pci->addr]) {
+            return error_set(err, -EBUSY, "device '%s': PCI address %02x.%x is taken by '%s'", pci->device.id,
+                             pci_slot((unsigned)pci->addr), pci_function((unsigned)pci->addr),
+                             bus->functions[pci->addr]->device.id);
+        }
+        pci->devfn = (unsigned)pci->addr;
+    } else {
+        int devfn = pci_bus_free_slot(bus);
+
+        if (devfn < 0) {
+            return error_set(err, -ENOSPC, "device '%s': no free PCI slot: 32 are in use", pci->device.id);
+        }
+        pci->devfn = (unsigned)devfn;
+    }
+    bus->functions[pci->devfn] = pci;
+    pci->has_devfn = true;
+    return 0;
+}
+
+static int pci_intx_connect(struct pci_device *pci, struct error **err)
+{
+    unsigned pirq = pci_pirq(pci_slot(pci->devfn), 0);
+    uint64_t *used = &pci->bus->pirq_inputs[pirq];
+
+    for (unsigned n = 0; n < 64; n++) {
+        if (!(*used >> n & 1)) {
+            *used |= UINT64_C(1) << n;
+            pci->intx_input = n;
+            pci->has_intx = true;
+            pci->intx = irq_or_input(&pci->bus->pirq[pirq], n);
+            return 0;
+        }
+    }
+    return error_set(err, -ENOSPC, "device '%s': 64 PCI functions share its interrupt line already", pci->device.id);
+}
+
+void pci_device_attach(struct pci_device *pci, struct pci_bus *bus)
+{
+    pci->bus = bus;
+}
+
+static void pci_header_fill(struct pci_device *pci, const struct pci_identity *identity)
+{
+    pci_config_set16(pci, PCI_VENDOR, identity->vendor);
+    pci_config_set16(pci, PCI_DEVICE, identity->device);
+    pci_config_set16(pci, PCI_SUBSYSTEM_VENDOR, identity->subsystem_vendor);
+    pci_config_set16(pci, PCI_SUBSYSTEM, identity->subsystem);
+    pci->config[PCI_REVISION] = identity->revision;
+    pci_bytes_set(&pci->config[PCI_CLASS], identity->class_code, 3);
+    pci_bytes_set(
+        &pci->wmask[PCI_COMMAND],
+        PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE, 2);
+    pci->wmask[PCI_CACHE_LINE] = 0xff;
+    pci->wmask[PCI_INTERRUPT_LINE] = 0xff;
+    pci->config[PCI_INTERRUPT_PIN] = identity->interrupt_pin ? 1 : 0;
+}
+
+int pci_device_init(struct pci_device *pci, const struct pci_identity *identity, struct error **err)
+{
+    int ret;
+
+    if (!pci->bus) {
+        return error_set(err, -EINVAL, "device '%s': no PCI bus to put it on", pci->device.id);
+    }
+    ret = pci_slot_take(pci, err);
+    if (ret == 0 && identity->interrupt_pin) {
+        ret = pci_intx_connect(pci, err);
+    }
+    if (ret < 0) {
+        pci_device_release(pci);
+        return ret;
+    }
+    pci_header_fill(pci, identity);
+    pci->next_capability = PCI_HEADER_END;
+    region_init_io(&pci->config_region, "pci-function-config", &pci->device, &pci_config_ops, pci, 4096, 0, NULL);
+    return 0;
+}
+
+void pci_device_expose(struct pci_device *pci)
+{
+    memcpy(pci->reset_config, pci->config, sizeof(pci->config));
+    pci_bus_mark_multifunction(pci->bus, pci_slot(pci->devfn));
+    region_add(pci->bus->map, &pci->bus->config_root, (uint64_t)pci->devfn << 12, &pci->config_region, 0);
+    pci->exposed = true;
+}
+
+void pci_device_hide(struct pci_device *pci)
+{
+    if (!pci->exposed) {
+        return;
+    }
+    pci->exposed = false;
+    memory_transaction_begin(pci->bus->map);
+    region_remove(pci->bus->map, &pci->config_region);
+    pci_bars_unmap(pci);
+    memory_transaction_commit(pci->bus->map);
+}
+
+void pci_device_release(struct pci_device *pci)
+{
+    pci_device_hide(pci);
+    msix_destroy(pci);
+    if (pci->has_intx) {
+        irq_lower(&pci->intx);
+        pci->bus->pirq_inputs[pci_pirq(pci_slot(pci->devfn), 0)] &= ~(UINT64_C(1) << pci->intx_input);
+        pci->has_intx = false;
+    }
+    if (pci->has_devfn) {
+        pci->bus->functions[pci->devfn] = NULL;
+        pci->has_devfn = false;
+    }
+}
+
+void pci_device_reset(struct pci_device *pci)
+{
+    device_assert_locked(&pci->device);
+    if (!pci->exposed) {
+        return;
+    }
+    memcpy(pci->config, pci->reset_config, sizeof(pci->config));
+    pci_bars_update(pci);
+    msix_reset(pci);
+    pci_intx_set(pci, false);
+}

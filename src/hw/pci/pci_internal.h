@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of hw/pci know of each other. Locks as in pci.h. */
+#ifndef HDL_HW_PCI_PCI_INTERNAL_H
+#define HDL_HW_PCI_PCI_INTERNAL_H
+
+#include "hw/pci/pci.h"
+
+/* Acts on a change of the shadow at [offset, offset + len): as if the guest had written it. Device lock. */
+void pci_config_changed(struct pci_device *pci, unsigned offset, unsigned len_bytes);
+
+/* Maps, moves and unmaps BARs as the shadow says. Device lock. */
+void pci_bars_update(struct pci_device *pci);
+/* In a memory transaction; nobody dispatches to the function any more. */
+void pci_bars_unmap(struct pci_device *pci);
+/* The address in the shadow; 0 if none was given. Device lock. */
+uint64_t pci_bar_address(const struct pci_device *pci, unsigned index);
+void pci_bar_set_address(struct pci_device *pci, unsigned index, uint64_t address);
+
+/* The lowest free slot's function 0, or -ENOSPC. Configuration thread. */
+int pci_bus_free_slot(const struct pci_bus *bus);
+/* If the slot has more than one function, says so in its functions' headers. Configuration thread, no lock. */
+void pci_bus_mark_multifunction(struct pci_bus *bus, unsigned slot);
+
+/* Device lock; pci->msix may be NULL. */
+void msix_config_changed(struct pci_device *pci);
+void msix_reset(struct pci_device *pci);
+/* Nobody notifies any more. */
+void msix_destroy(struct pci_device *pci);
+
+#endif
