@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What guest tests share; tests/guest/run reads it before each. A test starts in an empty folder of its own, with
+# $HEDDLE (the binary) and $GUEST (what scripts/guest-assets made: kernel-cloud/{vmlinuz,vmlinux,initrd}, root.img).
+
+fail() {
+    echo "FAIL: $*"
+    exit 1
+}
+
+skip() {
+    echo "$*"
+    exit 77
+}
+
+# new_disk [FILE]: a root disk to write on, disk.img by default.
+new_disk() {
+    # Holes are found in memory at once, but not through the emulated machine's shared folder: keep a copy there.
+    local base=/run/heddle-root.img
+    [ -e "$base" ] || cp --sparse=always "$GUEST/root.img" "$base"
+    cp --sparse=always "$base" "${1:-disk.img}"
+}
+
+# boot ARG…: run heddle with a kernel, an initrd, no default devices but a serial line, and ARGs; its output, the serial
+# line's included, goes to the file "console" and its status is boot's. Words for the guest's kernel are in $APPEND.
+boot() {
+    local status=0
+    "$HEDDLE" -nodefaults -display none -serial stdio -no-reboot -m 512 -kernel "$GUEST/kernel-cloud/${KERNEL:-vmlinuz}" \
+        -initrd "$GUEST/kernel-cloud/initrd" -append "console=ttyS0 panic=-1 ${APPEND:-}" "$@" >console 2>&1 || status=$?
+    tail -n 40 console
+    return $status
+}
+
+# run_in_guest COMMAND ARG…: boot from disk.img, run COMMAND there and power off; it fails if COMMAND or heddle does.
+run_in_guest() {
+    local command=$1
+    shift
+    APPEND="root=/dev/vda rw quiet ${APPEND:-} -- run \"$command\"" boot -drive "file=disk.img,format=raw,if=virtio" "$@"
+    said 'init: status 0'
+}
+
+# run_in_initrd COMMAND ARG…: boot without a disk and run COMMAND with busybox's shell, then power off.
+run_in_initrd() {
+    local command=$1
+    shift
+    APPEND="quiet ${APPEND:-} -- \"$command\"" boot "$@"
+    said 'initrd: status 0'
+}
+
+# said TEXT: the console must have had a line with TEXT in it.
+said() {
+    grep -qF -- "$1" console || fail "the console never said: $1"
+}
