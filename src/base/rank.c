@@ -26,19 +26,20 @@ struct held_lock {
 static _Thread_local struct held_lock held[HELD_MAX];
 static _Thread_local unsigned held_count;
 
+/* One line, written whole. */
 static HDL_NORETURN void rank_die(const char *what, const struct lock_debug *lock, const char *where,
                                   const struct held_lock *other)
 {
     char thread[16] = "?";
+    char held_text[256] = "";
 
     pthread_getname_np(pthread_self(), thread, sizeof(thread));
-    fprintf(stderr, "heddle: lock order: %s: thread '%s' at %s: lock '%s' (rank %d)", what, thread, where,
-            lock ? lock->name : "-", lock ? (int)lock->rank : 0);
     if (other) {
-        fprintf(stderr, "; it holds '%s' (rank %d), taken at %s", other->lock->name, (int)other->lock->rank,
-                other->where);
+        snprintf(held_text, sizeof(held_text), "; it holds '%s' (rank %d), taken at %s", other->lock->name,
+                 (int)other->lock->rank, other->where);
     }
-    fprintf(stderr, "\n");
+    fprintf(stderr, "heddle: lock order: %s: thread '%s' at %s: lock '%s' (rank %d)%s\n", what, thread, where,
+            lock ? lock->name : "-", lock ? (int)lock->rank : 0, held_text);
     abort();
 }
 

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The write side of RCU over liburcu. Callbacks run on liburcu's call_rcu thread with no lock held. The trampoline
- * exists only so that the sanitizer learns of the grace period; it costs nothing otherwise.
+ * exists only so that the sanitizer learns of the grace period; other builds haven't got it.
  */
 #include "base/rcu.h"
 
-#include "base/rank.h"
+#include "base/lock.h"
 
 #ifdef HDL_TSAN
 char hdl_rcu_grace_period;
 #define RCU_GRACE_PERIOD_PASSED() __tsan_acquire(&hdl_rcu_grace_period)
 #define RCU_CALLBACK_QUEUED(p)    __tsan_release(p)
 #define RCU_CALLBACK_RUNS(p)      __tsan_acquire(p)
-/* Stands for "callbacks have run": from their end to whoever passed a barrier. */
-static char rcu_callbacks_ran;
-#define RCU_CALLBACK_DONE()  __tsan_release(&rcu_callbacks_ran)
-#define RCU_BARRIER_PASSED() __tsan_acquire(&rcu_callbacks_ran)
 #else
 #define RCU_GRACE_PERIOD_PASSED() ((void)0)
-#define RCU_BARRIER_PASSED()      ((void)0)
 #endif
 
 void hdl_rcu_synchronize(void)
@@ -48,7 +43,6 @@ static void rcu_call_run(struct rcu_head *head)
     fn = call->fn;
     free(call);
     fn(target);
-    RCU_CALLBACK_DONE();
 }
 
 void hdl_rcu_call(struct rcu_head *head, void (*fn)(struct rcu_head *head))
@@ -70,9 +64,37 @@ void hdl_rcu_call(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 }
 #endif
 
+/* Queued behind all callbacks so far, which liburcu's one callback thread runs in order. On the waiter's stack. */
+struct rcu_barrier {
+    struct rcu_head head;
+    struct hdl_mutex lock; /* leaf */
+    struct hdl_cond cond;
+    bool passed HDL_GUARDED_BY(&lock);
+};
+
+static void rcu_barrier_pass(struct rcu_head *head)
+{
+    struct rcu_barrier *barrier = container_of(head, struct rcu_barrier, head);
+
+    hdl_mutex_lock(&barrier->lock);
+    barrier->passed = true;
+    hdl_cond_signal(&barrier->cond);
+    hdl_mutex_unlock(&barrier->lock);
+}
+
 void hdl_rcu_barrier(void)
 {
+    struct rcu_barrier barrier = {.passed = false};
+
     hdl_assert_unlocked();
-    rcu_barrier();
-    RCU_BARRIER_PASSED();
+    hdl_mutex_init(&barrier.lock, "RCU barrier", LOCK_RANK_LEAF);
+    hdl_cond_init(&barrier.cond);
+    hdl_rcu_call(&barrier.head, rcu_barrier_pass);
+    hdl_mutex_lock(&barrier.lock);
+    while (!barrier.passed) {
+        hdl_cond_wait(&barrier.cond, &barrier.lock);
+    }
+    hdl_mutex_unlock(&barrier.lock);
+    hdl_cond_destroy(&barrier.cond);
+    hdl_mutex_destroy(&barrier.lock);
 }

@@ -14,14 +14,6 @@
 
 #include <stdatomic.h>
 
-#ifndef _LGPL_SOURCE
-#define _LGPL_SOURCE /* inline read side; heddle's licence is compatible */
-#endif
-#define RCU_MEMBARRIER
-#include <urcu.h>
-
-#include "base/compiler.h"
-
 #if defined(__SANITIZE_THREAD__)
 #define HDL_TSAN 1
 #elif defined(__has_feature)
@@ -29,6 +21,18 @@
 #define HDL_TSAN 1
 #endif
 #endif
+
+/*
+ * The read side inline; heddle's licence is compatible. Not for ThreadSanitizer: it would judge liburcu's own words,
+ * which readers and writers share by design, without seeing what orders them.
+ */
+#if !defined(_LGPL_SOURCE) && !defined(HDL_TSAN)
+#define _LGPL_SOURCE
+#endif
+#define RCU_MEMBARRIER
+#include <urcu.h>
+
+#include "base/compiler.h"
 
 #ifdef HDL_TSAN
 void __tsan_acquire(void *address);
