@@ -71,9 +71,8 @@ struct machine_config {
     char **accels; /* in order of preference: "kvm"; never empty */
     size_t accel_count;
 
-    char *cpu_model;            /* "host", "max", ... */
-    struct options cpu_options; /* features: name=on/off, from "+name", "-name" or name=on/off */
-    unsigned cpus;              /* 1..MACHINE_CPUS_MAX */
+    char *cpu;     /* -cpu, as cpu_model_parse takes it: "host,+x2apic"; NULL: the machine's default */
+    unsigned cpus; /* 1..MACHINE_CPUS_MAX */
     unsigned sockets, cores, threads;
 
     uint64_t ram_bytes; /* > 0, a multiple of 4096 */
