@@ -268,12 +268,16 @@ static inline __attribute__((always_inline)) enum access_result dispatch_io(cons
 static struct dispatch_target target_find(struct address_space *space, struct flat_cache *cache, uint64_t address,
                                           unsigned len_bytes)
 {
-    const struct flat_range *range = flat_view_find(hdl_rcu_dereference(&space->view), cache, address);
-    struct dispatch_target target = {.range = range, .length = 1};
+    const struct flat_view *view = hdl_rcu_dereference(&space->view);
+    const struct flat_range *range = flat_view_find(view, cache, address);
+    struct dispatch_target target = {.range = range};
 
     if (range) {
         target.offset = address - range->start;
         target.length = (unsigned)MIN(range->last - address, (uint64_t)len_bytes - 1) + 1;
+    } else {
+        /* The whole hole at once: if it were looked at again, half an access could find what came meanwhile. */
+        target.length = (unsigned)flat_view_hole_bytes(view, address, len_bytes);
     }
     return target;
 }

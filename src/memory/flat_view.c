@@ -284,3 +284,10 @@ const struct flat_range *flat_view_find_slow(const struct flat_view *view, struc
     }
     return &view->ranges[index];
 }
+
+uint64_t flat_view_hole_bytes(const struct flat_view *view, uint64_t address, uint64_t len_bytes)
+{
+    unsigned next = ranges_search(view->ranges, view->count, address);
+
+    return next == view->count ? len_bytes : MIN(len_bytes, view->ranges[next].start - address);
+}

@@ -48,6 +48,9 @@ struct flat_cache {
 /* The look-up by bisection; remembers what it found. */
 const struct flat_range *flat_view_find_slow(const struct flat_view *view, struct flat_cache *cache, uint64_t address);
 
+/* How many of len_bytes from address on lead nowhere (at least 1). Nothing is at address. In an RCU read section. */
+uint64_t flat_view_hole_bytes(const struct flat_view *view, uint64_t address, uint64_t len_bytes);
+
 /* In an RCU read section. NULL when nothing is there. O(log n); O(1) when the cache (may be NULL) hits. */
 static inline const struct flat_range *flat_view_find(const struct flat_view *view, struct flat_cache *cache,
                                                       uint64_t address)
