@@ -36,6 +36,7 @@ struct virtio_pci {
     uint8_t isr;
     struct virtio_pci_ear *ears; /* one a queue */
     unsigned ear_count;          /* that listen */
+    struct device_work stop;     /* from quiesce */
     _Atomic unsigned leaving;
 };
 

@@ -117,18 +117,16 @@ struct virtqueue {
     const struct vring_ops *ops;
     struct dma_mapping desc_map, driver_map, device_map;
     bool event_idx, indirect;
-    uint16_t avail_index;    /* split: next avail entry, free-running; packed: next descriptor */
-    uint16_t used_index;     /* split: free-running; packed: next used descriptor */
-    bool avail_wrap;         /* packed */
-    bool used_wrap;          /* packed */
-    uint16_t slots_in_use;   /* packed: from used_index to avail_index */
-    uint16_t signalled_used; /* used_index at the last virtqueue_notify */
-    bool signalled_wrap;     /* packed: used_wrap then */
-    bool pushed;             /* since the last virtqueue_notify */
-    bool saw_empty;          /* the model was told "empty" since the last kick */
-    bool over_budget;        /* ... though it may not have been */
-    bool in_handler;
-    unsigned budget; /* elements left in this run of the handler */
+    uint16_t avail_index; /* split: next avail entry, free-running; packed: next descriptor */
+    uint16_t used_index;  /* split: free-running; packed: next used descriptor */
+    bool avail_wrap;      /* packed: wrap counters of the two */
+    bool used_wrap;
+    uint16_t slots_in_use; /* packed: from used_index to avail_index */
+    uint32_t pushed;       /* ring positions used since the last virtqueue_notify */
+    bool armed;            /* the driver was told to notify */
+    bool in_handler;       /* the model's queue_notify runs: pops are counted */
+    unsigned budget;       /* ... and this many are left */
+    bool over_budget;      /* ... so that it was told "empty" without a look */
 
     /* The pool: size_max elements of stride bytes each. */
     unsigned in_flight;
