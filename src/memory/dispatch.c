@@ -257,6 +257,9 @@ static inline __attribute__((always_inline)) enum access_result dispatch_io(cons
     }
     hdl_rcu_read_unlock();
     device_lock_acquire(lock);
+    if (unlikely(atomic_load_explicit(&owner->write_buffer, memory_order_relaxed)) && lock == owner->lock) {
+        device_flush_writes(owner);
+    }
     result = region_run(region, offset, len_bytes, value, is_write, direct);
     device_lock_release(lock);
     device_release_access(owner);
@@ -428,4 +431,10 @@ enum access_result address_space_write(struct address_space *space, struct flat_
 {
     value &= value_mask(size_bytes);
     return dispatch_access(space, cache, address, size_bytes, &value, true);
+}
+
+enum access_result region_write_locked(const struct region *region, uint64_t offset, unsigned size_bytes,
+                                       uint64_t value)
+{
+    return region_access(region, offset, size_bytes, &value, true);
 }

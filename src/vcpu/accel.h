@@ -70,8 +70,6 @@ struct accel_ops {
     void (*vm_exit)(struct vm *vm);
     /* Power-on state of interrupt controllers and timers in the accelerator. The VM is paused. */
     int (*vm_reset)(struct vm *vm, struct error **err);
-    /* The VM is about to run again after a pause / stands still now. May be NULL. */
-    void (*vm_resumed)(struct vm *vm);
 
     /* See vm.h. */
     struct irq_line (*irq_line)(struct vm *vm, unsigned gsi);
@@ -85,8 +83,9 @@ struct accel_ops {
     int (*vcpu_init)(struct vcpu *vcpu, struct error **err);
     void (*vcpu_exit)(struct vcpu *vcpu);
     /*
-     * Enters the guest and returns why it came back. Sets in_guest, then looks at requests: if any is set it completes
-     * an access that is under way and returns VCPU_EXIT_INTERRUPTED without running the guest.
+     * Enters the guest and returns why it came back. Sets place to VCPU_IN_GUEST, then looks at requests: if any is
+     * set, it completes an access that is under way and returns VCPU_EXIT_INTERRUPTED without running the guest.
+     * place is VCPU_IN_HOST again when it returns.
      */
     void (*vcpu_run)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /*
@@ -94,6 +93,8 @@ struct accel_ops {
      * nothing need be done for one that isn't.
      */
     void (*vcpu_kick)(struct vcpu *vcpu);
+    /* The guest will run again after a pause: its clocks may say so. May be NULL. */
+    void (*vcpu_resumed)(struct vcpu *vcpu);
     int (*vcpu_inject_nmi)(struct vcpu *vcpu);
     /* Whether the guest can take an external interrupt at its next instruction; if not, asks for VCPU_EXIT_IRQ_WINDOW.
      */
@@ -112,5 +113,23 @@ const struct accel_ops *const *accel_table(void);
 const struct accel_ops *accel_find(const char *name);
 
 extern const struct accel_ops accel_kvm_ops;
+
+/* --- what the parts of vcpu/ share (vcpu.c, pause.c, exit.c) ------------------------------------------------------ */
+
+/* Sets request bits and makes the vCPU look at them. Any thread, under any lock, never blocks. */
+void vcpu_request(struct vcpu *vcpu, uint32_t bits);
+/* Own thread, outside dispatch: jobs, pauses, the end. Returns false when the thread is to end. */
+bool vcpu_stand_still(struct vcpu *vcpu);
+/* Own thread: does what an exit asks for. */
+void vcpu_handle_exit(struct vcpu *vcpu, const struct vcpu_exit *exit);
+/* Own thread: parks the vCPU and tells the machine. what is copied. */
+void vcpu_post_event(struct vcpu *vcpu, enum vm_event_kind kind, const char *what, bool with_report);
+/* The bottom half of it: loop thread. */
+void vcpu_post_run(void *opaque);
+/* Any thread but under vm->lock. A parked vCPU stands still whether the VM is paused or not. */
+void vcpu_set_parked(struct vcpu *vcpu, bool parked);
+/* No vCPU enters the guest until the failure is cleared. Doesn't wait. Any thread. */
+void vm_fail(struct vm *vm);
+void vm_clear_failure(struct vm *vm);
 
 #endif

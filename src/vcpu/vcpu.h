@@ -27,7 +27,14 @@
 #include "vcpu/cpu_state.h"
 #include "vcpu/vm.h"
 
-enum vcpu_state { VCPU_PAUSED, VCPU_RUNNING, VCPU_PARKED, VCPU_ENDED };
+enum vcpu_state { VCPU_STARTING, VCPU_PAUSED, VCPU_RUNNING, VCPU_PARKED, VCPU_ENDED };
+
+/* Where the thread is, for those who kick. */
+enum vcpu_place {
+    VCPU_IN_HOST,  /* will look at the requests before it enters the guest */
+    VCPU_IN_GUEST, /* from before the last look at the requests to after the exit */
+    VCPU_ASLEEP,   /* halted: waits for the requests word to change */
+};
 
 /* Request bits. */
 enum vcpu_request {
@@ -42,8 +49,8 @@ enum vcpu_request {
 struct vcpu_job;
 
 /*
- * vm, index, apic_id, bootstrap: immutable. requests, state, in_guest, exits: any thread, atomically. jobs: under
- * vm->lock. memory_cache, io_cache, halted: the vCPU's thread. posted*: written by the vCPU's thread before it
+ * vm, index, apic_id, bootstrap: immutable. requests, place, state, exits: any thread, atomically. jobs: under
+ * vm->lock. memory_cache, io_cache, halted, start_*: the vCPU's thread. posted*: written by the vCPU's thread before it
  * schedules `post`, read by the loop thread in it; the vCPU doesn't post again before it was unparked.
  */
 struct vcpu {
@@ -53,15 +60,16 @@ struct vcpu {
     bool bootstrap;
     struct hdl_thread thread;
     _Atomic uint32_t requests;
-    _Atomic uint32_t in_guest; /* 1 from before the last look at requests to after the exit */
+    _Atomic enum vcpu_place place;
     _Atomic enum vcpu_state state;
     _Atomic uint64_t exits; /* for people */
-    _Atomic uint64_t kicks_sent;
     struct flat_cache memory_cache, io_cache;
     bool halted;
-    struct vcpu_job *jobs HDL_GUARDED_BY(&vm->lock);
-    struct vcpu_job **jobs_tail HDL_GUARDED_BY(&vm->lock);
-    bool parked HDL_GUARDED_BY(&vm->lock);
+    int start_result; /* read by vcpu_create once the state isn't STARTING */
+    struct error *start_error;
+    struct vcpu_job *jobs; /* vm->lock, as the next two: an attribute can name siblings only */
+    struct vcpu_job **jobs_tail;
+    bool parked;
     struct bh post;
     struct vm_event posted;
     char posted_what[192];

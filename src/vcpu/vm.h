@@ -23,6 +23,13 @@
 struct accel_ops;
 struct vcpu;
 
+/*
+ * Guest addresses that the accelerator may keep for itself (KVM's identity map and task state on Intel): no RAM and no
+ * device may be there, and the guest's memory map has to call them reserved.
+ */
+#define VM_RESERVED_START UINT64_C(0xfeffc000)
+#define VM_RESERVED_BYTES UINT64_C(0x4000)
+
 /* Where interrupt controllers live (-M kernel-irqchip=). */
 enum vm_irqchip {
     VM_IRQCHIP_KERNEL, /* on: local APICs, IOAPIC and PIC in the accelerator */
@@ -86,10 +93,10 @@ struct vm {
     unsigned vcpu_max;
     struct vcpu **vcpus;
     struct hdl_mutex lock;   /* leaf: pausing and run-on; never held around a call out of vcpu/ */
-    struct hdl_cond changed; /* a vCPU paused, ended or finished a job */
+    struct hdl_cond changed; /* a vCPU started, paused or finished a job: others wait for it */
+    struct hdl_cond resumed; /* there may be something to do: vCPUs that stand still wait for it */
     unsigned pause_count HDL_GUARDED_BY(&lock);
-    _Atomic unsigned pausing; /* copy of pause_count for vCPU threads */
-    _Atomic bool failed;      /* no vCPU enters the guest until vm_reset */
+    _Atomic bool failed; /* no vCPU enters the guest until vm_reset */
 };
 
 /*

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VM's life, and the calls that go straight through to its accelerator. Also the one table of accelerators.
+ */
+#include "vcpu/vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "vcpu/accel.h"
+
+static const struct accel_ops *const accel_ops_table[] = {&accel_kvm_ops, NULL};
+
+const struct accel_ops *const *accel_table(void)
+{
+    return accel_ops_table;
+}
+
+const struct accel_ops *accel_find(const char *name)
+{
+    for (const struct accel_ops *const *ops = accel_ops_table; *ops; ops++) {
+        if (strcmp((*ops)->name, name) == 0) {
+            return *ops;
+        }
+    }
+    return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+static HDL_UNSHARED struct vm *vm_alloc(const struct accel_ops *ops, const struct vm_config *config)
+{
+    struct vm *vm = calloc(1, ops->vm_size_bytes);
+
+    if (!vm) {
+        return NULL;
+    }
+    vm->ops = ops;
+    vm->config = *config;
+    vm->vcpu_max = cpu_topology_count(&config->topology);
+    vm->vcpus = calloc(vm->vcpu_max, sizeof(struct vcpu *));
+    if (!vm->vcpus) {
+        free(vm);
+        return NULL;
+    }
+    hdl_mutex_init(&vm->lock, "vm", LOCK_RANK_LEAF);
+    hdl_cond_init(&vm->changed);
+    hdl_cond_init(&vm->resumed);
+    vm->pause_count = 1;
+    return vm;
+}
+
+static void vm_free(struct vm *vm)
+{
+    hdl_cond_destroy(&vm->resumed);
+    hdl_cond_destroy(&vm->changed);
+    hdl_mutex_destroy(&vm->lock);
+    free(vm->vcpus);
+    free(vm);
+}
+
+static struct vm *vm_create_one(const char *name, const struct vm_config *config, struct error **err)
+{
+    const struct accel_ops *ops = accel_find(name);
+    struct vm *vm;
+
+    if (!ops) {
+        error_set(err, -EINVAL, "there is no accelerator '%s'", name);
+        return NULL;
+    }
+    vm = vm_alloc(ops, config);
+    if (!vm) {
+        error_set(err, -ENOMEM, "out of memory for a virtual machine");
+        return NULL;
+    }
+    if (ops->vm_init(vm, err) < 0) {
+        vm_free(vm);
+        return NULL;
+    }
+    return vm;
+}
+
+struct vm *vm_create(const char *const *names, size_t count, const struct vm_config *config, struct error **err)
+{
+    struct error *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        struct error *next = NULL;
+        struct vm *vm = vm_create_one(names[i], config, &next);
+
+        if (vm) {
+            if (last) {
+                log_info("%s; using accelerator '%s'", last->message, names[i]);
+            }
+            error_free(last);
+            return vm;
+        }
+        error_free(last);
+        last = next;
+    }
+    error_propagate(err, last);
+    return NULL;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    if (!vm) {
+        return;
+    }
+    for (unsigned i = 0; i < vm->vcpu_max; i++) {
+        vcpu_destroy(vm->vcpus[i]);
+    }
+    vm->ops->vm_exit(vm);
+    vm_free(vm);
+}
+
+const char *vm_accelerator_name(const struct vm *vm)
+{
+    return vm->ops->name;
+}
+
+/* --- reset and state -------------------------------------------------------------------------------------------- */
+
+int vm_reset(struct vm *vm, struct error **err)
+{
+    int ret = vm->ops->vm_reset(vm, err);
+
+    for (unsigned i = 0; i < vm->vcpu_max && ret == 0; i++) {
+        if (vm->vcpus[i]) {
+            ret = vcpu_reset(vm->vcpus[i], err);
+        }
+    }
+    if (ret == 0) {
+        vm_clear_failure(vm);
+    }
+    return ret;
+}
+
+/* A call about a vCPU's state on its way to the vCPU's thread. */
+struct state_call {
+    struct cpu_state *out;
+    const struct cpu_state *in;
+    struct error **err;
+    int result;
+};
+
+static void vcpu_get_state_job(struct vcpu *vcpu, void *opaque)
+{
+    struct state_call *call = opaque;
+
+    call->result = vcpu->vm->ops->vcpu_get_state(vcpu, call->out, call->err);
+    if (call->result == 0 && vcpu->halted) {
+        call->out->activity = CPU_HALTED;
+    }
+}
+
+static void vcpu_set_state_job(struct vcpu *vcpu, void *opaque)
+{
+    struct state_call *call = opaque;
+
+    call->result = vcpu->vm->ops->vcpu_set_state(vcpu, call->in, call->err);
+    if (call->result == 0) {
+        vcpu->halted = vcpu->vm->config.irqchip == VM_IRQCHIP_USER && call->in->activity == CPU_HALTED;
+        vcpu_set_parked(vcpu, false);
+    }
+}
+
+static void vcpu_reset_job(struct vcpu *vcpu, void *opaque)
+{
+    struct state_call *call = opaque;
+
+    call->result = vcpu->vm->ops->vcpu_reset(vcpu, call->err);
+    if (call->result == 0) {
+        vcpu->halted = false;
+        vcpu_set_parked(vcpu, false);
+    }
+}
+
+int vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state, struct error **err)
+{
+    struct state_call call = {.out = state, .err = err};
+
+    vcpu_run_on(vcpu, vcpu_get_state_job, &call);
+    return call.result;
+}
+
+int vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *state, struct error **err)
+{
+    struct state_call call = {.in = state, .err = err};
+
+    vcpu_run_on(vcpu, vcpu_set_state_job, &call);
+    return call.result;
+}
+
+int vcpu_reset(struct vcpu *vcpu, struct error **err)
+{
+    struct state_call call = {.err = err};
+
+    vcpu_run_on(vcpu, vcpu_reset_job, &call);
+    return call.result;
+}
+
+/* --- straight through ------------------------------------------------------------------------------------------- */
+
+struct irq_line vm_irq_line(struct vm *vm, unsigned gsi)
+{
+    return vm->ops->irq_line(vm, gsi);
+}
+
+int vm_irqfd_attach(struct vm *vm, unsigned gsi, int event_fd, int resample_fd)
+{
+    return vm->ops->irqfd_attach(vm, gsi, event_fd, resample_fd);
+}
+
+void vm_irqfd_detach(struct vm *vm, unsigned gsi, int event_fd)
+{
+    vm->ops->irqfd_detach(vm, gsi, event_fd);
+}
+
+struct msi_target *vm_msi_target(struct vm *vm)
+{
+    return vm->ops->msi_target(vm);
+}
+
+void vm_flush_coalesced(struct vm *vm)
+{
+    vm->ops->flush_coalesced(vm);
+}
+
+uint64_t vm_tsc_khz(struct vm *vm)
+{
+    return vm->ops->tsc_khz(vm);
+}
