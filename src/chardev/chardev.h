@@ -54,11 +54,18 @@ struct chardev_type {
     const char *alias; /* another spelling, or NULL */
     const char *description;
     size_t size_bytes;                 /* of the structure whose first member is a struct chardev */
-    const struct property *properties; /* options beside id=, mux= and escape= */
+    const struct property *properties; /* options beside id=, mux= and escape=; NULL: none */
+
+    /* Configuration thread, on the loop's behalf. On failure leaves nothing behind. NULL: nothing to do. */
     int (*open)(struct chardev *chardev, struct error **err);
-    void (*close)(struct chardev *chardev);  /* loop thread; after the last flush. May be NULL */
-    void (*flush)(struct chardev *chardev);  /* loop thread: the out ring has bytes */
-    void (*resume)(struct chardev *chardev); /* loop thread: the in ring has room again. May be NULL */
+    /* Loop thread; only after open succeeded. Writes out what it can in bounded time. NULL: nothing to do. */
+    void (*close)(struct chardev *chardev);
+    /* Loop thread: the out ring has bytes. NULL if `write` is given, or if nobody is ever connected. */
+    void (*flush)(struct chardev *chardev);
+    /* Loop thread: the in ring has room again. May be NULL. */
+    void (*resume)(struct chardev *chardev);
+    /* Any thread: instead of the out ring. As chardev_write. May be NULL. */
+    size_t (*write)(struct chardev *chardev, const void *buffer, size_t len_bytes);
 };
 
 /* NULL-terminated: stdio, file, null, pty, socket, ringbuf (alias memory). */
@@ -127,8 +134,8 @@ void chardev_table_destroy(struct chardev_table *table);
 int chardev_table_add(struct chardev_table *table, struct chardev *chardev, struct error **err);
 bool chardev_table_has(const struct chardev_table *table, const char *id);
 /*
- * What a device with chardev=ID attaches to: the chardev itself, or a new port of its mux. The table keeps owning it.
- * NULL and an error if there is none of that id (the error lists the nearest) or it is taken.
+ * What a device with chardev=ID attaches to: the chardev itself, or a free port of its mux. The table keeps owning it.
+ * The caller attaches before anybody claims again. NULL and an error if there is none of that id, or it is taken.
  */
 struct chardev *chardev_table_claim(struct chardev_table *table, const char *id, struct error **err);
 /* Calls fn for each, in order of creation. */

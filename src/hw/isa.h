@@ -54,4 +54,20 @@ static inline struct irq_line isa_irq(const struct isa_bus *isa, unsigned number
     return number < ISA_IRQ_COUNT ? isa->irqs[number] : none;
 }
 
+/* Takes a region of the device out of its tree (quiesce), if it is in one. */
+static inline void isa_region_hide(const struct isa_bus *isa, struct region *region)
+{
+    if (region->parent) {
+        region_remove(isa->map, region);
+    }
+}
+
+/* Ends a region (destroy), if it was ever begun. */
+static inline void isa_region_destroy(struct region *region)
+{
+    if (region->name) {
+        region_destroy(region);
+    }
+}
+
 #endif

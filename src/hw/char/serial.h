@@ -25,7 +25,7 @@ struct serial {
 
     /* properties: index 0..3 gives COM1..COM4's usual port and interrupt where those two are left open */
     char *chardev_id;
-    uint32_t index, iobase, irq_number; /* UINT32_MAX: open */
+    uint32_t index, iobase, irq_number; /* iobase, irq_number: 0 is open */
 
     struct chardev *chardev; /* NULL: nothing connected */
     struct chardev_frontend frontend;

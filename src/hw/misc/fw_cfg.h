@@ -68,16 +68,24 @@ struct fw_cfg {
     uint16_t selected;
     uint32_t offset;
     uint32_t dma_address_high;
-    struct device_work dma_work; /* what is left of a long transfer */
+    struct device_work dma_work; /* does what the guest asked for, piece by piece */
     struct fw_cfg_transfer {
         bool busy;
-        uint16_t operation;
+        bool failed;
+        uint16_t operation; /* read, write or skip */
         uint32_t left_bytes;
-        uint64_t address, descriptor;
+        uint64_t address;    /* guest memory, where it goes on */
+        uint64_t descriptor; /* guest address of the request, whose control field is written at the end */
     } transfer;
 };
 
 extern const struct device_type fw_cfg_device_type;
+
+/* For fw_cfg.c and fw_cfg_items.c. The item that a selector names, or NULL. Device lock (or before realize). */
+struct fw_cfg_item *fw_cfg_find(struct fw_cfg *fw_cfg, uint16_t selector);
+/* Makes the signature, the id and the directory. Configuration thread, at realize. 0 or -ENOMEM. */
+int fw_cfg_add_standard(struct fw_cfg *fw_cfg);
+void fw_cfg_free_items(struct fw_cfg *fw_cfg);
 
 /*
  * Before realize. Each replaces an earlier item of the same key. add_bytes copies; add_borrowed doesn't: the bytes must

@@ -10,8 +10,6 @@
 
 #include "hw/isa.h"
 
-#define I8042_QUEUE_BYTES 4
-
 /* Regions: immutable after realize. The rest: device lock. */
 struct i8042 {
     struct isa_device isa; /* first */

@@ -12,6 +12,7 @@
 #define HDL_HW_TIMER_HPET_H
 
 #include "hw/isa.h"
+#include "hw/timer/hpet_counter.h"
 
 #define HPET_BASE       UINT64_C(0xfed00000)
 #define HPET_SIZE_BYTES 0x400
@@ -32,19 +33,8 @@ struct hpet_timer {
     uint64_t fsb;        /* message: data low, address high */
     uint64_t due;        /* the full 64-bit counter value of the next match; valid while armed */
     bool armed;
+    bool set_high;      /* the low half of the accumulator was written after VAL_SET; the high half follows */
     struct timer timer; /* event loop */
-};
-
-/*
- * The main counter. Written under `lock` (a leaf: by the device under its lock, and by a lockless counter write); read
- * by anybody by the sequence protocol.
- */
-struct hpet_counter {
-    struct hdl_mutex lock;
-    _Atomic uint32_t sequence; /* even: stable */
-    _Atomic bool running;
-    _Atomic uint64_t value; /* halted: the counter; running: the counter at start_ns */
-    _Atomic uint64_t start_ns;
 };
 
 struct hpet {

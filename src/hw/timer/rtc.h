@@ -3,7 +3,8 @@
  * Real-time clock and CMOS memory (Motorola MC146818A), `mc146818rtc`: ports 0x70/0x71, interrupt 8.
  *
  * Wiring: isa.isa before realize; `clock` is what makes its time go on (NULL: isa->clock, so it stands still with the
- * machine; -rtc clock=host: the host's clock). start_seconds is what it shows at realize, from rtc_base_parse.
+ * machine; -rtc clock=host: the host's clock). start_seconds is what it shows at realize: rtc_host_seconds,
+ * or the date that -rtc base= gave.
  */
 #ifndef HDL_HW_TIMER_RTC_H
 #define HDL_HW_TIMER_RTC_H
@@ -29,21 +30,17 @@ struct rtc {
     /* device lock */
     uint8_t cmos[RTC_CMOS_BYTES];
     uint8_t index;
-    int64_t base_ns; /* guest time in ns when the clock read base_clock_ns */
-    uint64_t base_clock_ns;
-    int64_t frozen_ns; /* the time that is shown while SET or the divider reset holds updates */
-    bool frozen;
-    int64_t seen_second;       /* updates and alarms up to this second are in register C */
-    uint64_t periodic_next_ns; /* 0: none */
+    int64_t base_seconds; /* the time, in seconds since 1970, that began when the clock read base_clock_ns */
+    int64_t base_clock_ns;
+    bool frozen;              /* SET or the divider reset holds updates: the time registers in cmos[] are the time */
+    int64_t seen_second;      /* updates and alarms up to this second are in register C */
+    int64_t periodic_next_ns; /* clock ns of the next tick of the divider tap; INT64_MAX: none is selected */
 };
 
 extern const struct device_type rtc_device_type;
 
-/*
- * -rtc base=: "utc", "localtime", or a date "2006-06-17T16:01:21" or "2006-06-17". Seconds since 1970 that the RTC is
- * to show now. -EINVAL and an error that says what would be right.
- */
-int rtc_base_parse(const char *base, int64_t *seconds, struct error **err);
+/* -rtc base=utc and base=localtime: what time it is on the host, as seconds since 1970 that the RTC is to show. */
+int64_t rtc_host_seconds(bool local);
 
 /* Presets a byte of CMOS memory (index 0x0e..0x7f) that survives resets. Before the guest runs, or device lock. */
 void rtc_set_cmos(struct rtc *rtc, unsigned index, uint8_t value);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `file`: everything written goes to a file (path=, append=on keeps what is there); nothing is ever read. A named pipe
+ * or a device works too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "chardev/stream.h"
+
+/* options: immutable after open. stream: loop thread. */
+struct chardev_file {
+    struct chardev chardev; /* first */
+    char *path;
+    bool append;
+    struct stream stream;
+};
+
+static const struct property file_properties[] = {
+    {.name = "path",
+     .type = PROPERTY_STRING,
+     .offset = offsetof(struct chardev_file, path),
+     .description = "the file's name"},
+    {.name = "append",
+     .type = PROPERTY_BOOL,
+     .offset = offsetof(struct chardev_file, append),
+     .description = "keep what is in the file already"},
+    {0},
+};
+
+static int file_open(struct chardev *chardev, struct error **err)
+{
+    struct chardev_file *file = container_of(chardev, struct chardev_file, chardev);
+    struct stream_end none = {.fd = -1};
+    struct stream_end out = {.fd = -1};
+    int ret;
+
+    if (!file->path) {
+        return error_set(err, -EINVAL, "backend 'file' needs path=");
+    }
+    out.fd = open(file->path,
+                  O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (file->append ? O_APPEND : O_TRUNC), 0666);
+    if (out.fd < 0) {
+        return error_set(err, -errno, "can't open '%s': %s", file->path, strerror(errno));
+    }
+    stream_init(&file->stream, chardev, NULL);
+    ret = stream_start(&file->stream, none, out, err);
+    if (ret != 0) {
+        return ret;
+    }
+    chardev->where = strdup(file->path);
+    chardev_set_connected(chardev, true);
+    return 0;
+}
+
+static void file_close(struct chardev *chardev)
+{
+    stream_destroy(&container_of(chardev, struct chardev_file, chardev)->stream);
+}
+
+static void file_flush(struct chardev *chardev)
+{
+    stream_flush(&container_of(chardev, struct chardev_file, chardev)->stream);
+}
+
+const struct chardev_type chardev_file_type = {
+    .name = "file",
+    .description = "a file that the output is written to",
+    .size_bytes = sizeof(struct chardev_file),
+    .properties = file_properties,
+    .open = file_open,
+    .close = file_close,
+    .flush = file_flush,
+};

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All chardevs of a machine, by id, and who gets which. Configuration thread only. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chardev/chardev_internal.h"
+
+struct table_entry {
+    struct chardev *chardev;
+    struct chardev_mux *mux; /* NULL: one device uses it alone */
+    struct table_entry *next;
+};
+
+struct chardev_table {
+    struct table_entry *first;
+    struct table_entry **last;
+};
+
+struct chardev_table *chardev_table_create(void)
+{
+    struct chardev_table *table = calloc(1, sizeof(*table));
+
+    if (table) {
+        table->last = &table->first;
+    }
+    return table;
+}
+
+void chardev_table_destroy(struct chardev_table *table)
+{
+    struct table_entry *entry = table ? table->first : NULL;
+
+    while (entry) {
+        struct table_entry *next = entry->next;
+
+        if (entry->mux) {
+            chardev_mux_destroy(entry->mux);
+        } else {
+            chardev_destroy(entry->chardev);
+        }
+        free(entry);
+        entry = next;
+    }
+    free(table);
+}
+
+static struct table_entry *table_find(const struct chardev_table *table, const char *id)
+{
+    for (struct table_entry *entry = table->first; entry; entry = entry->next) {
+        if (strcmp(entry->chardev->id, id) == 0) {
+            return entry;
+        }
+    }
+    return NULL;
+}
+
+bool chardev_table_has(const struct chardev_table *table, const char *id)
+{
+    return table_find(table, id) != NULL;
+}
+
+int chardev_table_add(struct chardev_table *table, struct chardev *chardev, struct error **err)
+{
+    struct table_entry *entry = NULL;
+    int ret;
+
+    if (table_find(table, chardev->id)) {
+        ret = error_set(err, -EEXIST, "there are two chardevs with id '%s'", chardev->id);
+        goto fail;
+    }
+    entry = calloc(1, sizeof(*entry));
+    if (!entry) {
+        ret = error_set(err, -ENOMEM, "no memory for chardev '%s'", chardev->id);
+        goto fail;
+    }
+    entry->chardev = chardev;
+    if (chardev->mux) {
+        entry->mux = chardev_mux_create(chardev, &chardev->env, err);
+        if (!entry->mux) {
+            ret = -ENOMEM;
+            goto fail;
+        }
+    }
+    *table->last = entry;
+    table->last = &entry->next;
+    return 0;
+
+fail:
+    free(entry);
+    chardev_destroy(chardev);
+    return ret;
+}
+
+struct chardev *chardev_table_claim(struct chardev_table *table, const char *id, struct error **err)
+{
+    struct table_entry *entry = table ? table_find(table, id) : NULL;
+    bool taken;
+
+    if (!entry) {
+        error_set(err, -ENOENT, "there is no chardev with id '%s'", id);
+        return NULL;
+    }
+    if (entry->mux) {
+        return chardev_mux_add_port(entry->mux, id, err);
+    }
+    hdl_mutex_lock(&entry->chardev->lock);
+    taken = entry->chardev->frontend != NULL;
+    hdl_mutex_unlock(&entry->chardev->lock);
+    if (taken) {
+        error_set(err, -EBUSY, "chardev '%s' is used by another device (mux=on lets several share it)", id);
+        return NULL;
+    }
+    return entry->chardev;
+}
+
+void chardev_table_foreach(struct chardev_table *table, void (*fn)(struct chardev *chardev, void *opaque), void *opaque)
+{
+    for (struct table_entry *entry = table->first; entry; entry = entry->next) {
+        fn(entry->chardev, opaque);
+    }
+}
