@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Makes and ends backends, in an order in which none outlives what it stands on. Configuration thread only. */
+#include "machine/backends.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int backends_add_iothread(struct backends *backends, const struct config_object *object, struct error **err)
+{
+    struct backends_iothread *iothread = &backends->iothreads[backends->iothread_count];
+    int ret;
+
+    if (backends->iothread_count == BACKENDS_IOTHREADS_MAX) {
+        return error_set(err, -ENOSPC, "-object iothread: more than %d", BACKENDS_IOTHREADS_MAX);
+    }
+    iothread->loop = event_loop_create(object->id, err);
+    if (!iothread->loop) {
+        return -ENOMEM;
+    }
+    ret = event_loop_start_thread(iothread->loop, err);
+    if (ret < 0) {
+        event_loop_destroy(iothread->loop);
+        return ret;
+    }
+    iothread->id = object->id;
+    backends->iothread_count++;
+    return 0;
+}
+
+static int backends_add_chardev(struct backends *backends, const struct config_chardev *config,
+                                const struct chardev_env *env, struct error **err)
+{
+    const struct chardev_type *type = chardev_type_find(config->backend, err);
+    struct chardev *chardev;
+    int ret = 0;
+
+    if (!type) {
+        return -EINVAL;
+    }
+    chardev = chardev_create(type, config->id, env);
+    if (!chardev) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; ret == 0 && i < config->options.count; i++) {
+        ret = chardev_set_option(chardev, config->options.items[i].key, config->options.items[i].value, err);
+    }
+    ret = ret < 0 ? ret : chardev_open(chardev, err);
+    if (ret < 0) {
+        chardev_destroy(chardev);
+        return ret;
+    }
+    return chardev_table_add(backends->chardevs, chardev, err);
+}
+
+static int backends_add_all(struct backends *backends, const struct machine_config *config,
+                            const struct chardev_env *env, struct error **err)
+{
+    int ret = 0;
+
+    for (size_t i = 0; ret == 0 && i < config->object_count; i++) {
+        if (strcmp(config->objects[i].type, "iothread") == 0) {
+            ret = backends_add_iothread(backends, &config->objects[i], err);
+        }
+    }
+    for (size_t i = 0; ret == 0 && i < config->node_count; i++) {
+        ret = block_open(backends->graph, config->nodes[i].name, &config->nodes[i].options, env->loop, NULL, err);
+    }
+    for (size_t i = 0; ret == 0 && i < config->chardev_count; i++) {
+        ret = backends_add_chardev(backends, &config->chardevs[i], env, err);
+    }
+    return ret;
+}
+
+int backends_init(struct backends *backends, const struct machine_config *config, const struct chardev_env *env,
+                  struct error **err)
+{
+    int ret;
+
+    *backends = (struct backends){.chardevs = chardev_table_create(), .graph = block_graph_create()};
+    if (!backends->chardevs || !backends->graph) {
+        backends_destroy(backends);
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    ret = backends_add_all(backends, config, env, err);
+    if (ret < 0) {
+        backends_destroy(backends);
+    }
+    return ret;
+}
+
+void backends_destroy(struct backends *backends)
+{
+    chardev_table_destroy(backends->chardevs);
+    for (unsigned i = 0; i < backends->iothread_count; i++) {
+        event_loop_stop_thread(backends->iothreads[i].loop);
+    }
+    block_graph_destroy(backends->graph);
+    while (backends->iothread_count > 0) {
+        event_loop_destroy(backends->iothreads[--backends->iothread_count].loop);
+    }
+    *backends = (struct backends){0};
+}
+
+struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err)
+{
+    for (unsigned i = 0; i < backends->iothread_count; i++) {
+        if (strcmp(backends->iothreads[i].id, id) == 0) {
+            return backends->iothreads[i].loop;
+        }
+    }
+    error_set(err, -ENOENT, "iothread='%s': there is no such -object iothread", id);
+    return NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of device types. Whatever isn't in it doesn't exist for -device; the board makes its own parts by name. */
+#include "machine/device_types.h"
+
+#include <string.h>
+
+#include "hw/acpi/pm.h"
+#include "hw/char/debugcon.h"
+#include "hw/char/serial.h"
+#include "hw/misc/fw_cfg.h"
+#include "hw/misc/i8042.h"
+#include "hw/misc/isa_debug_exit.h"
+#include "hw/misc/pc_testdev.h"
+#include "hw/misc/teach.h"
+#include "hw/misc/test_legacy.h"
+#include "hw/pci/pci_host.h"
+#include "hw/timer/hpet.h"
+#include "hw/timer/pmtimer.h"
+#include "hw/timer/rtc.h"
+
+const struct device_type *const device_types[] = {
+    &serial_device_type,
+    &debugcon_device_type,
+    &isa_debug_exit_device_type,
+    &pc_testdev_device_type,
+    &pci_testdev_type,
+    &teach_device_type,
+    &test_legacy_device_type,
+    /* soldered to the board */
+    &pci_host_bridge_type,
+    &rtc_device_type,
+    &hpet_device_type,
+    &i8042_device_type,
+    &acpi_pm_device_type,
+    &pmtimer_device_type,
+    &fw_cfg_device_type,
+    NULL,
+};
+
+const struct device_type *device_type_find(const char *name)
+{
+    for (size_t i = 0; device_types[i]; i++) {
+        const struct device_type *type = device_types[i];
+
+        if (strcmp(type->name, name) == 0 || (type->alias && strcmp(type->alias, name) == 0)) {
+            return type;
+        }
+    }
+    return NULL;
+}

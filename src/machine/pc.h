@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The PC's board: address spaces, RAM, the accelerator's VM, the ISA wiring, PCI, and the devices soldered to it. */
+#ifndef HDL_MACHINE_PC_H
+#define HDL_MACHINE_PC_H
+
+#include "device/device.h"
+#include "hw/acpi/pm.h"
+#include "hw/isa.h"
+#include "hw/misc/fw_cfg.h"
+#include "hw/pci/pci_host.h"
+#include "hw/timer/hpet.h"
+#include "hw/timer/rtc.h"
+#include "machine/boot/boot.h"
+#include "machine/config.h"
+#include "memory/address_space.h"
+#include "vcpu/vm.h"
+
+#define PC_DEVICES_MAX 128
+
+/* What the board gets from the machine. Everything outlives it. */
+struct pc_env {
+    const struct machine_config *config;
+    struct event_loop *loop;
+    struct clock *host_clock, *guest_clock;
+    const struct machine_requests *requests;
+    struct chardev_table *chardevs;
+    struct pci_reset_control reset_control;
+    /* See vm.h. */
+    void (*vm_event)(void *opaque, const struct vm_event *event);
+    void *vm_event_opaque;
+};
+
+/* Everything: configuration thread; immutable between init and destroy, but for devices, which lock themselves. */
+struct pc {
+    struct pc_env env;
+    struct memory_map map;
+    struct region memory_root, io_root, pci_memory;
+    struct address_space memory, io;
+    struct ram_block *ram;
+    struct region ram_low, ram_high;
+    uint64_t low_bytes, high_bytes;
+    uint64_t window64_start;
+    struct vm *vm;
+    bool has_pci;
+    struct isa_bus isa;
+    struct pci_host pci;
+    struct acpi_pm *pm;
+    struct rtc *rtc;
+    struct device *devices[PC_DEVICES_MAX]; /* a reference each, in order of creation */
+    unsigned device_count;
+};
+
+/* Builds the board, with vCPUs and fixed devices. On failure nothing is left behind. No lock held. */
+int pc_init(struct pc *pc, const struct pc_env *env, struct error **err);
+/* Unplugs every device, ends the vCPUs, frees. The VM is paused; the main loop is polled meanwhile. */
+void pc_destroy(struct pc *pc);
+
+/*
+ * Wires a created device to the bus that its type names, realizes it and keeps it (its reference passes to the board,
+ * also on failure, when it is dropped).
+ */
+int pc_add_device(struct pc *pc, struct device *device, struct error **err);
+
+/*
+ * Power-on: ACPI tables, boot images, PCI addresses, and the boot processor's registers. The VM is paused, reset, and
+ * so are the devices.
+ */
+int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err);
+/* Devices, buses, vCPUs and interrupt controllers as at power-on. The VM is paused. */
+int pc_reset(struct pc *pc, struct error **err);
+
+#endif

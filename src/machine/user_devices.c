@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Makes devices from their options and hands them to the board. `bus`, which names one of the board's buses, is
+ * understood here; every other key is a property of the type. Configuration thread only.
+ */
+#include "machine/user_devices.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hw/char/serial.h"
+#include "machine/device_types.h"
+
+/* Whether -device's bus= may name the bus of that type: its only one. */
+static bool user_device_bus_is_known(const struct device_type *type, const char *bus)
+{
+    static const char *const names[][2] = {
+        {"PCI", "pci.0"}, {"PCI", "pcie.0"}, {"ISA", "isa.0"}, {"virtio-serial-bus", "virtio-serial0.0"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (type->bus && strcmp(type->bus, names[i][0]) == 0 && strcmp(bus, names[i][1]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int user_device_set_options(struct device *device, const struct options *options, struct error **err)
+{
+    for (size_t i = 0; i < options->count; i++) {
+        const struct option *option = &options->items[i];
+        int ret;
+
+        if (strcmp(option->key, "bus") == 0) {
+            if (!user_device_bus_is_known(device->type, option->value)) {
+                return error_set(err, -EINVAL, "bus='%s': there is no such bus for it", option->value);
+            }
+            continue;
+        }
+        ret = property_set(device, device->type->properties, option->key, option->value, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return 0;
+}
+
+static int user_device_make(struct pc *pc, const struct config_device *config, struct backends *backends,
+                            struct error **err)
+{
+    const struct device_type *type = device_type_find(config->type);
+    const char *iothread = options_get(&config->options, "iothread");
+    struct event_loop *loop = pc->env.loop;
+    struct device *device;
+    int ret;
+
+    if (!type || !type->user_creatable) {
+        return error_set(err, -ENOENT, "there is no such device");
+    }
+    if (iothread) {
+        loop = backends_find_iothread(backends, iothread, err);
+        if (!loop) {
+            return -ENOENT;
+        }
+    }
+    device = device_create(type, config->id, loop, &pc->memory, NULL);
+    if (!device) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    ret = user_device_set_options(device, &config->options, err);
+    if (ret < 0) {
+        device_put(device);
+        return ret;
+    }
+    return pc_add_device(pc, device, err);
+}
+
+static int user_device_add_serial(struct pc *pc, unsigned index, const char *chardev_id, struct error **err)
+{
+    struct device *device = device_create(&serial_device_type, NULL, pc->env.loop, NULL, NULL);
+    struct serial *serial = (struct serial *)device;
+
+    if (!device) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    serial->index = index;
+    if (property_set(device, device->type->properties, "chardev", chardev_id, err) < 0) {
+        device_put(device);
+        return -ENOMEM;
+    }
+    return pc_add_device(pc, device, err);
+}
+
+int user_devices_add(struct pc *pc, const struct machine_config *config, struct backends *backends, struct error **err)
+{
+    int ret;
+
+    for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++) {
+        if (config->serials[i]) {
+            ret = user_device_add_serial(pc, i, config->serials[i], err);
+            if (ret < 0) {
+                error_prefix(err, "-serial");
+                return ret;
+            }
+        }
+    }
+    for (size_t i = 0; i < config->device_count; i++) {
+        ret = user_device_make(pc, &config->devices[i], backends, err);
+        if (ret < 0) {
+            error_prefix(err, "-device %s", config->devices[i].type);
+            return ret;
+        }
+    }
+    return 0;
+}
