@@ -149,6 +149,7 @@ static int pc_init_pci(struct pc *pc, struct error **err)
     if (!bridge) {
         return error_set(err, -ENOMEM, "out of memory");
     }
+    pci_device_attach(pci_device_of(bridge), &pc->pci.bus);
     return pc_add_device(pc, bridge, err);
 }
 
@@ -175,7 +176,7 @@ int pc_add_device(struct pc *pc, struct device *device, struct error **err)
     }
     if (bus && strcmp(bus, "PCI") == 0) {
         pci_device_attach(pci_device_of(device), &pc->pci.bus);
-    } else if (!bus || strcmp(bus, "ISA") == 0) {
+    } else if (bus && strcmp(bus, "ISA") == 0) {
         isa_device_from(device)->isa = &pc->isa;
     }
     ret = device_realize(device, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hw/char/serial.h"
+#include "hw/virtio/virtio_blk.h"
 #include "machine/device_types.h"
 
 /* Whether -device's bus= may name the bus of that type: its only one. */
@@ -46,6 +47,14 @@ static int user_device_set_options(struct device *device, const struct options *
     return 0;
 }
 
+/* What a type needs to be told beside its properties and its bus. */
+static void user_device_wire(struct device *device, struct backends *backends)
+{
+    if (device->type == &virtio_blk_pci_type) {
+        virtio_blk_wire(device, backends->graph);
+    }
+}
+
 static int user_device_make(struct pc *pc, const struct config_device *config, struct backends *backends,
                             struct error **err)
 {
@@ -68,6 +77,7 @@ static int user_device_make(struct pc *pc, const struct config_device *config, s
     if (!device) {
         return error_set(err, -ENOMEM, "out of memory");
     }
+    user_device_wire(device, backends);
     ret = user_device_set_options(device, &config->options, err);
     if (ret < 0) {
         device_put(device);

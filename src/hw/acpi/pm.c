@@ -262,6 +262,7 @@ const struct device_type acpi_pm_device_type = {
     .name = "acpi-pm",
     .description = "ACPI fixed hardware",
     .category = "Misc",
+    .bus = "ISA",
     .size_bytes = sizeof(struct acpi_pm),
     .realize = acpi_pm_realize,
     .reset = acpi_pm_reset,
