@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See flat_machine.h. Handlers never assert: they run on vCPU threads, from where cmocka can't be reached. */
+#include "flat_machine.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/rcu.h"
+
+#define TIMEOUT_SECONDS 60
+
+static const struct device_type flat_type = {.name = "flat-device", .size_bytes = sizeof(struct flat_device)};
+
+/* --- handlers --------------------------------------------------------------------------------------------------- */
+
+static void flat_log(struct flat_device *device, struct flat_access access)
+{
+    if (device->log_count < FLAT_LOG_MAX) {
+        device->log[device->log_count++] = access;
+    }
+    for (unsigned i = 0; i < device->spin; i++) {
+        hdl_cpu_relax();
+    }
+}
+
+static enum access_result flat_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
+{
+    struct flat_device *device = opaque;
+
+    *value = 0x0102030405060700 + ++device->reads;
+    flat_log(device, (struct flat_access){.size_bytes = size_bytes, .offset = offset});
+    return ACCESS_OK;
+}
+
+static enum access_result flat_write(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value)
+{
+    flat_log(opaque,
+             (struct flat_access){.is_write = true, .size_bytes = size_bytes, .offset = offset, .value = value});
+    return ACCESS_OK;
+}
+
+static const struct region_ops flat_ops = {
+    .read = flat_read, .write = flat_write, .valid = {1, 8, true}, .impl = {1, 8, true}};
+
+static enum access_result flat_lockless_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
+{
+    struct flat_machine *machine = opaque;
+
+    *value = atomic_fetch_add(&machine->lockless_reads, 1) + 1;
+    return ACCESS_OK;
+}
+
+static const struct region_ops flat_lockless_ops = {.read = flat_lockless_read};
+
+static enum access_result flat_done_write(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value)
+{
+    struct flat_machine *machine = opaque;
+
+    atomic_store(&machine->done_value, (unsigned)value);
+    sem_post(&machine->done);
+    return ACCESS_OK;
+}
+
+static const struct region_ops flat_done_ops = {.write = flat_done_write};
+
+static bool flat_irq_pending(void *opaque, unsigned vcpu_index)
+{
+    struct flat_machine *machine = opaque;
+
+    return atomic_load(&machine->pending_vector) >= 0;
+}
+
+static int flat_irq_acknowledge(void *opaque, unsigned vcpu_index)
+{
+    struct flat_machine *machine = opaque;
+
+    return atomic_exchange(&machine->pending_vector, -1);
+}
+
+static void flat_event(void *opaque, const struct vm_event *event)
+{
+    struct flat_machine *machine = opaque;
+
+    if (machine->event_count < FLAT_EVENTS_MAX) {
+        machine->events[machine->event_count++] = event->kind;
+    }
+    snprintf(machine->event_what, sizeof(machine->event_what), "%s", event->what);
+    snprintf(machine->event_report, sizeof(machine->event_report), "%s", event->report ? event->report : "");
+}
+
+/* --- building --------------------------------------------------------------------------------------------------- */
+
+static struct flat_device *flat_device_new(struct flat_machine *machine, const char *id)
+{
+    struct device *device = device_create(&flat_type, id, machine->loop, &machine->memory, NULL);
+
+    assert_non_null(device);
+    assert_int_equal(device_realize(device, NULL), 0);
+    return container_of(device, struct flat_device, device);
+}
+
+static void flat_add(struct flat_machine *machine, struct region *root, uint64_t address, struct region *region)
+{
+    region_add(&machine->map, root, address, region, 0);
+}
+
+static void flat_add_buffered(struct flat_machine *machine, struct flat_device *device, uint64_t address)
+{
+    region_init_io(&device->region, "buffered", &device->device, &flat_ops, device, 0x800, REGION_COALESCED, NULL);
+    region_init_io(&device->second_region, "plain", &device->device, &flat_ops, device, 0x800, 0, NULL);
+    flat_add(machine, &machine->memory_root, address, &device->region);
+    flat_add(machine, &machine->memory_root, address + 0x800, &device->second_region);
+}
+
+static void flat_build_devices(struct flat_machine *machine)
+{
+    machine->data = flat_device_new(machine, "data");
+    machine->buffered = flat_device_new(machine, "buffered");
+    machine->other = flat_device_new(machine, "other");
+    machine->port = flat_device_new(machine, "port");
+    region_init_io(&machine->data_port, "data port", &machine->data->device, &flat_ops, machine->data, 4, 0, NULL);
+    region_init_io(&machine->mmio, "mmio", &machine->data->device, &flat_ops, machine->data, 0x1000, 0, NULL);
+    region_init_io(&machine->event_port, "event port", &machine->data->device, &flat_ops, machine->data, 4, 0, NULL);
+    region_init_io(&machine->event_mmio, "event mmio", &machine->data->device, &flat_ops, machine->data, 0x1000, 0,
+                   NULL);
+    region_init_io(&machine->done_port, "done port", &machine->port->device, &flat_done_ops, machine, 1, 0, NULL);
+    region_init_io(&machine->lockless, "lockless", NULL, &flat_lockless_ops, machine, 0x1000, REGION_LOCKLESS, NULL);
+    flat_add(machine, &machine->io_root, FLAT_PORT_DATA, &machine->data_port);
+    flat_add(machine, &machine->io_root, FLAT_PORT_EVENT, &machine->event_port);
+    flat_add(machine, &machine->io_root, FLAT_PORT_DONE, &machine->done_port);
+    flat_add(machine, &machine->memory_root, FLAT_MMIO, &machine->mmio);
+    flat_add(machine, &machine->memory_root, FLAT_LOCKLESS, &machine->lockless);
+    flat_add(machine, &machine->memory_root, FLAT_EVENT, &machine->event_mmio);
+    flat_add_buffered(machine, machine->buffered, FLAT_BUFFERED);
+    flat_add_buffered(machine, machine->other, FLAT_OTHER);
+}
+
+static void flat_build_memory(struct flat_machine *machine)
+{
+    memory_map_init(&machine->map);
+    region_init_container(&machine->memory_root, "memory", 0);
+    region_init_container(&machine->io_root, "io", 0x10000);
+    address_space_init(&machine->memory, &machine->map, &machine->memory_root, "memory");
+    address_space_init(&machine->io, &machine->map, &machine->io_root, "io");
+    machine->block = ram_block_create("ram", FLAT_RAM_BYTES, 0, NULL);
+    assert_non_null(machine->block);
+    region_init_ram(&machine->ram, "ram", machine->block, 0, FLAT_RAM_BYTES, false);
+    flat_add(machine, &machine->memory_root, 0, &machine->ram);
+}
+
+static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
+{
+    static const char *const names[] = {"kvm"};
+    struct vm_config config = {.memory = &machine->memory,
+                               .io = &machine->io,
+                               .topology = {machine->cpu_count, 1, 1},
+                               .irqchip = irqchip,
+                               .loop = machine->loop,
+                               .event = flat_event,
+                               .event_opaque = machine};
+    struct error *err = NULL;
+
+    assert_int_equal(cpu_model_init(&config.cpu, "host", NULL), 0);
+    if (irqchip == VM_IRQCHIP_USER) {
+        config.interrupts = (struct vm_interrupt_source){
+            .pending = flat_irq_pending, .acknowledge = flat_irq_acknowledge, .opaque = machine};
+    }
+    machine->vm = vm_create(names, 1, &config, &err);
+    if (!machine->vm) {
+        fail_msg("%s", err->message);
+    }
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        machine->cpus[i] = vcpu_create(machine->vm, i, &err);
+        if (!machine->cpus[i]) {
+            fail_msg("%s", err->message);
+        }
+    }
+}
+
+struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end)
+{
+    struct flat_machine *machine = calloc(1, sizeof(*machine));
+
+    assert_non_null(machine);
+    machine->cpu_count = cpus;
+    atomic_init(&machine->pending_vector, -1);
+    sem_init(&machine->done, 0, 0);
+    machine->loop = event_loop_create("flat", NULL);
+    assert_non_null(machine->loop);
+    flat_build_memory(machine);
+    flat_build_devices(machine);
+    memcpy(machine->block->host + FLAT_CODE, code, (size_t)(code_end - code));
+    flat_build_vm(machine, irqchip);
+    for (unsigned i = 0; i < cpus; i++) {
+        flat_start_real(machine, i);
+    }
+    return machine;
+}
+
+/* --- taking apart ----------------------------------------------------------------------------------------------- */
+
+static void flat_device_drop(struct flat_machine *machine, struct flat_device *device)
+{
+    device_unplug(&device->device, NULL, NULL);
+    while (event_loop_poll(machine->loop, false)) {
+    }
+}
+
+void flat_destroy(struct flat_machine *machine)
+{
+    struct region *regions[] = {&machine->data_port,
+                                &machine->mmio,
+                                &machine->event_port,
+                                &machine->event_mmio,
+                                &machine->done_port,
+                                &machine->lockless,
+                                &machine->buffered->region,
+                                &machine->buffered->second_region,
+                                &machine->other->region,
+                                &machine->other->second_region,
+                                &machine->ram};
+    struct flat_device *devices[] = {machine->data, machine->buffered, machine->other, machine->port};
+
+    if (!vm_is_paused(machine->vm)) {
+        vm_pause(machine->vm);
+    }
+    vm_destroy(machine->vm);
+    for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+        region_remove(&machine->map, regions[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        flat_device_drop(machine, devices[i]);
+    }
+    hdl_rcu_synchronize();
+    for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+        region_destroy(regions[i]);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        device_put(&devices[i]->device);
+    }
+    while (event_loop_poll(machine->loop, false)) {
+    }
+    address_space_destroy(&machine->io);
+    address_space_destroy(&machine->memory);
+    region_destroy(&machine->io_root);
+    region_destroy(&machine->memory_root);
+    memory_map_destroy(&machine->map);
+    ram_block_put(machine->block);
+    hdl_rcu_barrier();
+    event_loop_destroy(machine->loop);
+    sem_destroy(&machine->done);
+    free(machine);
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------- */
+
+static void flat_set_state(struct flat_machine *machine, unsigned cpu, struct cpu_state *state)
+{
+    struct error *err = NULL;
+
+    state->rip = FLAT_CODE;
+    state->gpr[CPU_RSP] = FLAT_STACK - 0x100 * cpu;
+    state->gpr[CPU_RBX] = 4 * cpu;
+    state->activity = CPU_RUNNABLE;
+    if (vcpu_set_state(machine->cpus[cpu], state, &err) < 0) {
+        fail_msg("%s", err->message);
+    }
+}
+
+void flat_start_real(struct flat_machine *machine, unsigned cpu)
+{
+    struct cpu_state state;
+
+    cpu_state_reset(&state, cpu == 0);
+    state.segment[CPU_CS] = cpu_segment_real(0, true);
+    state.idt.limit = 0x3ff;
+    flat_set_state(machine, cpu, &state);
+}
+
+void flat_start_long(struct flat_machine *machine, unsigned cpu)
+{
+    uint64_t *pml4 = (uint64_t *)(machine->block->host + 0x10000);
+    uint64_t *pdpt = (uint64_t *)(machine->block->host + 0x11000);
+    uint64_t *pd = (uint64_t *)(machine->block->host + 0x12000);
+    struct cpu_state state;
+
+    *pml4 = 0x11003;
+    *pdpt = 0x12003;
+    *pd = 0x83;
+    cpu_state_reset(&state, cpu == 0);
+    for (int i = 0; i <= CPU_GS; i++) {
+        state.segment[i] = cpu_segment_flat_data(16);
+    }
+    state.segment[CPU_CS] = cpu_segment_flat_code(8, CPU_FLAT_64);
+    state.cr0 = 0x80000031;
+    state.cr3 = 0x10000;
+    state.cr4 = 0x20;
+    state.efer = 0x500;
+    flat_set_state(machine, cpu, &state);
+}
+
+unsigned flat_wait_done(struct flat_machine *machine)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += TIMEOUT_SECONDS;
+    for (;;) {
+        if (sem_timedwait(&machine->done, &deadline) == 0) {
+            return atomic_load(&machine->done_value);
+        }
+        if (errno != EINTR) {
+            fail_msg("the guest didn't come to its end (%u events, last: %s)", machine->event_count,
+                     machine->event_what);
+        }
+    }
+}
+
+void flat_wait_events(struct flat_machine *machine, unsigned count)
+{
+    while (machine->event_count < count) {
+        event_loop_poll(machine->loop, true);
+    }
+}
+
+uint32_t flat_ram32(struct flat_machine *machine, uint32_t address)
+{
+    /* The guest may be writing it. */
+    return __atomic_load_n((uint32_t *)(machine->block->host + address), __ATOMIC_RELAXED);
+}
