@@ -69,10 +69,7 @@ void spelling_offer(struct spelling *spelling, const char *word)
 
 const char *spelling_nearest(const struct spelling *spelling)
 {
-    /* One slip in three letters, but always at least two. */
-    unsigned limit = MAX((unsigned)strlen(spelling->typed) / 3, 2u);
-
-    return spelling->best && spelling->best_distance <= limit ? spelling->best : NULL;
+    return spelling->best;
 }
 
 const char *spelling_nearest_in(const char *typed, const char *const *words)

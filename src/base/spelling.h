@@ -8,13 +8,13 @@
 /* A search in progress: offer it every valid word, then ask. Words must stay valid until then. */
 struct spelling {
     const char *typed;
-    const char *best; /* NULL: nothing near enough */
+    const char *best; /* NULL: no word was offered */
     unsigned best_distance;
 };
 
 void spelling_begin(struct spelling *spelling, const char *typed);
 void spelling_offer(struct spelling *spelling, const char *word);
-/* The nearest word that is near enough to have been meant, or NULL. */
+/* The nearest word, however far; NULL if none was offered. */
 const char *spelling_nearest(const struct spelling *spelling);
 
 /* The same for a NULL-terminated list. */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -chardev, and the short forms of -serial and -debugcon, which stand for a chardev and a port that uses it:
+ *
+ *   none  null  pty  stdio  mon:stdio  file:PATH  unix:PATH[,server][,nowait]  tcp:HOST:PORT[,...]  chardev:ID
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/option_string.h"
+
+/* Takes over id, which is owned, and the options. */
+static int chardev_add(struct cli *cli, char *id, const char *backend, struct options *options, struct error **err)
+{
+    struct machine_config *config = &cli->config;
+    struct config_chardev *chardevs = cli_append(config->chardevs, &config->chardev_count, sizeof(*chardevs));
+    struct config_chardev *chardev;
+
+    if (!chardevs) {
+        free(id);
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    config->chardevs = chardevs;
+    chardev = &chardevs[config->chardev_count - 1];
+    chardev->id = id;
+    chardev->options = *options;
+    *options = (struct options){0};
+    return cli_set_string(&chardev->backend, backend, err);
+}
+
+int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err)
+{
+    struct options options = {0};
+    HDL_AUTO_FREE char *backend = NULL;
+    char *id = NULL;
+    int ret;
+
+    if (cli_asks_for_help(arg)) {
+        help_chardevs();
+        return CLI_DONE;
+    }
+    ret = option_string_parse(arg, "backend", "-chardev", &options, err);
+    if (ret == 0) {
+        backend = options_take(&options, "backend");
+        id = options_take(&options, "id");
+        if (!backend) {
+            ret = error_set(err, -EINVAL, "-chardev: 'backend' is missing; '-chardev help' lists what there is");
+        } else if (!id) {
+            ret = error_set(err, -EINVAL, "-chardev %s: 'id' is missing", backend);
+        } else {
+            ret = cli_check_id("-chardev", id, err);
+        }
+        if (ret == 0) {
+            ret = chardev_add(cli, id, backend, &options, err);
+            id = NULL;
+        }
+    }
+    free(id);
+    options_release(&options);
+    return ret;
+}
+
+/* --- short forms ------------------------------------------------------------------------------------------------ */
+
+/* "nowait" and "wait" say wait=off and wait=on in the short forms. */
+static int short_socket_options(struct options *options, struct error **err)
+{
+    char *nowait = options_take(options, "nowait");
+    int ret = 0;
+
+    if (nowait) {
+        ret = options_set(options, "wait", "off");
+    }
+    free(nowait);
+    return ret < 0 ? error_set(err, ret, "out of memory") : 0;
+}
+
+static int short_unix(const char *rest, const char *what, struct options *options, struct error **err)
+{
+    int ret = option_string_parse(rest, "path", what, options, err);
+
+    return ret < 0 ? ret : short_socket_options(options, err);
+}
+
+/* HOST:PORT; no host is every address of this machine. */
+static int short_tcp(const char *rest, const char *what, struct options *options, struct error **err)
+{
+    HDL_AUTO_FREE char *address = NULL;
+    char *colon;
+    int ret = option_string_parse(rest, "address", what, options, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    address = options_take(options, "address");
+    colon = address ? strrchr(address, ':') : NULL;
+    if (!colon) {
+        return error_set(err, -EINVAL, "%s: 'tcp:%s' isn't of the form tcp:HOST:PORT", what, rest);
+    }
+    *colon = '\0';
+    if (options_set(options, "host", address) < 0 || options_set(options, "port", colon + 1) < 0) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    return short_socket_options(options, err);
+}
+
+static bool text_begins(const char *text, const char *prefix, const char **rest)
+{
+    size_t len = strlen(prefix);
+
+    *rest = text + len;
+    return strncmp(text, prefix, len) == 0;
+}
+
+/* The backend that a short form names, its options added; NULL and an error if it is none. */
+static const char *short_parse(const char *text, const char *what, struct options *options, struct error **err)
+{
+    static const char *const plain[] = {"null", "pty", "stdio", "ringbuf"};
+    const char *rest;
+    int ret = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+        if (strcmp(text, plain[i]) == 0) {
+            return plain[i];
+        }
+    }
+    if (text_begins(text, "file:", &rest)) {
+        ret = options_set(options, "path", rest);
+        return ret < 0 ? NULL : "file";
+    }
+    if (text_begins(text, "unix:", &rest)) {
+        return short_unix(rest, what, options, err) < 0 ? NULL : "socket";
+    }
+    if (text_begins(text, "tcp:", &rest)) {
+        return short_tcp(rest, what, options, err) < 0 ? NULL : "socket";
+    }
+    error_set(err, -EINVAL,
+              "%s: '%s' isn't none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT or chardev:ID",
+              what, text);
+    return NULL;
+}
+
+/* Whether there is such a chardev already, made by another port that shares it. */
+static bool chardev_exists(const struct cli *cli, const char *id)
+{
+    for (size_t i = 0; i < cli->config.chardev_count; i++) {
+        if (strcmp(cli->config.chardevs[i].id, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Makes the chardev that `text` stands for; *id is its id, owned by the caller. "chardev:ID" makes none. */
+static int short_make(struct cli *cli, const char *text, const char *what, const char *stem, unsigned number, char **id,
+                      struct error **err)
+{
+    struct options options = {0};
+    const char *backend;
+    const char *rest;
+    char *copy;
+    int ret = 0;
+
+    if (text_begins(text, "chardev:", &rest)) {
+        return cli_set_string(id, rest, err);
+    }
+    if (asprintf(id, "%s%u", stem, number) < 0) {
+        *id = NULL;
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    if (chardev_exists(cli, *id)) {
+        return error_set(err, -EEXIST, "%s: there is a chardev '%s' already; use chardev:%s", what, *id, *id);
+    }
+    if (text_begins(text, "mon:", &rest)) {
+        text = rest;
+        ret = options_set(&options, "mux", "on");
+        if (ret == 0 && strcmp(text, "stdio") == 0) {
+            ret = options_set(&options, "signal", "off");
+        }
+    }
+    backend = ret == 0 ? short_parse(text, what, &options, err) : NULL;
+    copy = backend ? strdup(*id) : NULL;
+    if (copy) {
+        ret = chardev_add(cli, copy, backend, &options, err);
+    } else {
+        ret = backend || ret < 0 ? error_set(err, -ENOMEM, "out of memory") : -EINVAL;
+    }
+    options_release(&options);
+    return ret;
+}
+
+int cli_parse_serial(struct cli *cli, const char *arg, struct error **err)
+{
+    if (cli->serials.count == MACHINE_SERIALS_MAX) {
+        return error_set(err, -EINVAL, "-serial: there are at most %d serial ports", MACHINE_SERIALS_MAX);
+    }
+    return string_list_add(&cli->serials, arg, err);
+}
+
+int cli_finish_serials(struct cli *cli, struct error **err)
+{
+    int ret = 0;
+
+    if (cli->serials.count == 0 && !cli->config.no_defaults) {
+        ret = string_list_add(&cli->serials, cli->nographic ? "mon:stdio" : "null", err);
+    }
+    for (size_t i = 0; ret == 0 && i < cli->serials.count; i++) {
+        if (strcmp(cli->serials.items[i], "none") != 0) {
+            ret =
+                short_make(cli, cli->serials.items[i], "-serial", "serial", (unsigned)i, &cli->config.serials[i], err);
+        }
+    }
+    return ret;
+}
+
+int cli_parse_debugcon(struct cli *cli, const char *arg, struct error **err)
+{
+    HDL_AUTO_FREE char *id = NULL;
+    struct config_device *device;
+    int ret = short_make(cli, arg, "-debugcon", "debugcon", cli->debugcon_count++, &id, err);
+
+    if (ret < 0) {
+        return ret;
+    }
+    device = cli_add_device(cli, "isa-debugcon");
+    if (!device || options_set(&device->options, "chardev", id) < 0) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+int cli_parse_monitor(struct cli *cli, const char *arg, struct error **err)
+{
+    if (strcmp(arg, "none") != 0 && strcmp(arg, "null") != 0) {
+        return error_set(err, -EINVAL, "-monitor: there is no monitor yet, so it can only be 'none', not '%s'", arg);
+    }
+    return 0;
+}

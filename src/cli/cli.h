@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of src/cli share: the command line as it is being understood. Private. One thread. */
+#ifndef HDL_CLI_CLI_H
+#define HDL_CLI_CLI_H
+
+#include "base/error.h"
+#include "machine/config.h"
+
+/* What a parser returns when it has printed help, so that nothing is left to do. */
+#define CLI_DONE 1
+
+struct string_list {
+    char **items; /* owned */
+    size_t count;
+};
+
+struct cli {
+    struct machine_config config;
+
+    /* What the process does, beside running the machine. Paths and patterns are owned. */
+    bool daemonize;
+    char *pidfile;
+    char *log_path;
+    struct string_list trace_patterns;
+
+    /* Options that mean something only together with all others; cli_finish resolves them. */
+    bool nographic;
+    bool kernel_options; /* -append or -initrd was given */
+    struct string_list serials;
+    unsigned drive_count;
+    unsigned debugcon_count;
+};
+
+/* One option of the command line. */
+struct cli_option {
+    const char *name; /* without the dash */
+    const char *arg;  /* how help writes its argument; NULL: it takes none */
+    /* 0, CLI_DONE, or a negative errno with an error. arg: NULL if there is none. */
+    int (*parse)(struct cli *cli, const char *arg, struct error **err);
+    const char *help; /* NULL: accepted, but not worth a line */
+};
+
+/* All options; ends with a NULL name. (options.c) */
+extern const struct cli_option cli_options[];
+
+/* argv: as main got it. 0, CLI_DONE, or a negative errno with an error. cli is released by cli_release in any case. */
+int cli_parse(struct cli *cli, int argc, char **argv, struct error **err);
+void cli_release(struct cli *cli);
+
+/* A new zeroed element at the end of the array; NULL: out of memory. */
+void *cli_append(void *items, size_t *count, size_t element_bytes);
+int string_list_add(struct string_list *list, const char *text, struct error **err);
+/* Replaces an owned text. */
+int cli_set_string(char **slot, const char *text, struct error **err);
+/* Whether the text is a name for ids: a letter, then letters, digits, "-", "." and "_". */
+int cli_check_id(const char *what, const char *id, struct error **err);
+bool cli_asks_for_help(const char *text);
+
+/* --- machine_options.c: -machine, -accel, -cpu, -smp, -m, -rtc, ... --------------------------------------------- */
+
+int cli_parse_machine(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_accel(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_enable_kvm(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_cpu(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_smp(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_memory(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_rtc(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_name(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_uuid(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_boot(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_action(struct cli *cli, const char *arg, struct error **err);
+
+/* --- device_options.c: -device, -drive, -blockdev, -object ------------------------------------------------------ */
+
+int cli_parse_device(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_drive(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_blockdev(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_object(struct cli *cli, const char *arg, struct error **err);
+/* A device that another option implies. Its options are filled in by the caller. NULL: out of memory. */
+struct config_device *cli_add_device(struct cli *cli, const char *type);
+
+/* --- chardev_options.c: -chardev, -serial, -debugcon, -monitor -------------------------------------------------- */
+
+int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_serial(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_debugcon(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_monitor(struct cli *cli, const char *arg, struct error **err);
+/* Turns the -serial options and -nographic into chardevs and ports. */
+int cli_finish_serials(struct cli *cli, struct error **err);
+
+/* --- help.c ----------------------------------------------------------------------------------------------------- */
+
+void help_usage(void);
+void help_version(void);
+void help_devices(void);
+/* CLI_DONE; an unknown name is an error with the nearest one. */
+int help_device(const char *name, struct error **err);
+void help_machines(void);
+void help_accels(void);
+void help_cpus(void);
+void help_chardevs(void);
+void help_block_drivers(void);
+void help_objects(void);
+void help_traces(void);
+
+/* --- check.c ---------------------------------------------------------------------------------------------------- */
+
+/* Everything that can be known to be wrong without touching the host. */
+int cli_check(const struct cli *cli, struct error **err);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Growing lists and owned texts for the parsers, and freeing it all. No state of its own. */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+void *cli_append(void *items, size_t *count, size_t element_bytes)
+{
+    char *grown = reallocarray(items, *count + 1, element_bytes);
+
+    if (grown) {
+        memset(grown + *count * element_bytes, 0, element_bytes);
+        ++*count;
+    }
+    return grown;
+}
+
+int cli_set_string(char **slot, const char *text, struct error **err)
+{
+    char *copy = strdup(text);
+
+    if (!copy) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    free(*slot);
+    *slot = copy;
+    return 0;
+}
+
+int string_list_add(struct string_list *list, const char *text, struct error **err)
+{
+    char **items = cli_append(list->items, &list->count, sizeof(*items));
+
+    if (!items) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    list->items = items;
+    return cli_set_string(&items[list->count - 1], text, err);
+}
+
+int cli_check_id(const char *what, const char *id, struct error **err)
+{
+    bool good = isalpha((unsigned char)id[0]);
+
+    for (const char *c = id; good && *c; c++) {
+        good = isalnum((unsigned char)*c) || strchr("-._", *c);
+    }
+    return good
+               ? 0
+               : error_set(err, -EINVAL,
+                           "%s: '%s' can't be an id; it is a letter, then letters, digits, '-', '.' and '_'", what, id);
+}
+
+bool cli_asks_for_help(const char *text)
+{
+    return strcmp(text, "help") == 0 || strcmp(text, "?") == 0;
+}
+
+static void strings_free(char **items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(items[i]);
+    }
+    free(items);
+}
+
+static void config_release_lists(struct machine_config *config)
+{
+    for (size_t i = 0; i < config->device_count; i++) {
+        free(config->devices[i].type);
+        free(config->devices[i].id);
+        options_release(&config->devices[i].options);
+    }
+    for (size_t i = 0; i < config->node_count; i++) {
+        free(config->nodes[i].name);
+        options_release(&config->nodes[i].options);
+    }
+    for (size_t i = 0; i < config->chardev_count; i++) {
+        free(config->chardevs[i].id);
+        free(config->chardevs[i].backend);
+        options_release(&config->chardevs[i].options);
+    }
+    for (size_t i = 0; i < config->object_count; i++) {
+        free(config->objects[i].type);
+        free(config->objects[i].id);
+        options_release(&config->objects[i].options);
+    }
+    free(config->devices);
+    free(config->nodes);
+    free(config->chardevs);
+    free(config->objects);
+}
+
+void cli_release(struct cli *cli)
+{
+    struct machine_config *config = &cli->config;
+
+    config_release_lists(config);
+    strings_free(config->accels, config->accel_count);
+    free(config->name);
+    free(config->machine_type);
+    free(config->cpu);
+    free(config->kernel);
+    free(config->initrd);
+    free(config->append);
+    for (unsigned i = 0; i < MACHINE_SERIALS_MAX; i++) {
+        free(config->serials[i]);
+    }
+    strings_free(cli->trace_patterns.items, cli->trace_patterns.count);
+    strings_free(cli->serials.items, cli->serials.count);
+    free(cli->pidfile);
+    free(cli->log_path);
+    memset(cli, 0, sizeof(*cli));
+}
