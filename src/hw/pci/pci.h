@@ -160,7 +160,7 @@ struct pci_device {
 /* For a model's property table: "addr", as QEMU spells it. type: the model's structure; pci: path to its pci_device. */
 #define PCI_DEVICE_PROPERTIES(structure, pci)                                                                          \
     {                                                                                                                  \
-        .name = "addr", .type = PROPERTY_PCI_ADDR, .offset = offsetof(structure, pci.addr), .default_value = "-1",     \
+        .name = "addr", .type = PROPERTY_PCI_ADDR, .offset = offsetof(structure, pci.addr),                            \
         .description = "Slot and optional function number, example: 06.0 or 06",                                       \
     }
 

@@ -287,7 +287,7 @@ static enum access_result virtio_pci_bar_write(void *opaque, uint64_t offset, un
 static const struct region_ops virtio_pci_bar_ops = {
     .read = virtio_pci_bar_read,
     .write = virtio_pci_bar_write,
-    .valid = {.min = 1, .max = 8},
+    .valid = {.min = 1, .max = 8, .unaligned = true},
     .impl = {.min = 1, .max = 4},
 };
 
