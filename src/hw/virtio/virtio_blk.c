@@ -576,6 +576,7 @@ static int blk_realize(struct device *device, struct error **err)
         result = block_node_attach(blk->node, device->id, device->loop, !block_node_info(blk->node)->is_read_only, err);
     }
     if (result < 0) {
+        blk->node = NULL; /* borrowed so far */
         return result;
     }
     block_node_get(blk->node);
@@ -589,11 +590,15 @@ static int blk_realize(struct device *device, struct error **err)
     return result;
 }
 
-/* Loop thread: no element is left, so nothing is on any list. */
+/* Loop thread: no element is left, so nothing is on any list. After a failed realize there is no node. */
 static void blk_destroy(struct device *device)
 {
-    virtio_pci_destroy(device);
-    release_node(device);
+    struct virtio_blk *blk = (struct virtio_blk *)device;
+
+    if (blk->node) {
+        virtio_pci_destroy(device);
+        release_node(blk);
+    }
 }
 
 void virtio_blk_wire(struct device *device, struct block_graph *graph)
