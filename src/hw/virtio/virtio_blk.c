@@ -472,15 +472,21 @@ static int check_properties(struct virtio_blk *blk, struct error **err)
     return check_block_size(id, "logical_block_size", blk->logical_bytes, BLOCK_SECTOR_BYTES, err);
 }
 
-static int find_node(struct virtio_blk *blk, struct error **err)
+/* Borrowed from the graph. */
+static struct block_node *find_node(struct virtio_blk *blk, struct error **err)
 {
     const char *id = blk->proxy.pci.device.id;
+    struct block_node *node;
 
     if (!blk->drive || !*blk->drive) {
-        return error_set(err, -EINVAL, "device '%s': 'drive' is missing: the name of a -blockdev or -drive", id);
+        error_set(err, -EINVAL, "device '%s': 'drive' is missing: the name of a -blockdev or -drive", id);
+        return NULL;
     }
-    blk->node = blk->graph ? block_graph_find(blk->graph, blk->drive) : NULL;
-    return blk->node ? 0 : error_set(err, -ENOENT, "device '%s': there is no drive '%s'", id, blk->drive);
+    node = blk->graph ? block_graph_find(blk->graph, blk->drive) : NULL;
+    if (!node) {
+        error_set(err, -ENOENT, "device '%s': there is no drive '%s'", id, blk->drive);
+    }
+    return node;
 }
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
@@ -489,9 +495,8 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 }
 
 /* Sizes that nobody gave are the node's, as far as they go with the logical block size. */
-static int choose_sizes(struct virtio_blk *blk, struct error **err)
+static int choose_sizes(struct virtio_blk *blk, const struct block_info *info, struct error **err)
 {
-    const struct block_info *info = block_node_info(blk->node);
     const char *id = blk->proxy.pci.device.id;
 
     blk->capacity_bytes = info->size_bytes;
@@ -539,6 +544,7 @@ static int add_queues(struct virtio_blk *blk, struct error **err)
     return block_node_reserve(blk->node, MIN((unsigned)blk->num_queues * blk->queue_size, BLK_RESERVE));
 }
 
+/* On failure nothing of it is left. */
 static int realize_virtio(struct virtio_blk *blk, struct error **err)
 {
     int result;
@@ -554,6 +560,7 @@ static int realize_virtio(struct virtio_blk *blk, struct error **err)
     return result;
 }
 
+/* Loop thread. */
 static void release_node(void *opaque)
 {
     struct virtio_blk *blk = opaque;
@@ -565,24 +572,31 @@ static void release_node(void *opaque)
     blk->node = NULL;
 }
 
+static int attach_node(struct virtio_blk *blk, struct block_node *node, struct error **err)
+{
+    struct device *device = &blk->proxy.pci.device;
+    int result = block_node_attach(node, device->id, device->loop, !block_node_info(node)->is_read_only, err);
+
+    if (result == 0) {
+        blk->node = block_node_get(node);
+        bh_init(&blk->submit_bh, device->loop, submit_all, blk);
+        bh_init(&blk->complete_bh, device->loop, submit_complete_work, blk);
+        device_work_init(&blk->complete_work, device, complete_all);
+    }
+    return result;
+}
+
 static int blk_realize(struct device *device, struct error **err)
 {
     struct virtio_blk *blk = (struct virtio_blk *)device;
-    int result = check_properties(blk, err);
+    struct block_node *node = find_node(blk, err);
+    int result = node ? check_properties(blk, err) : -ENOENT;
 
-    result = result ? result : find_node(blk, err);
-    result = result ? result : choose_sizes(blk, err);
-    if (result == 0) {
-        result = block_node_attach(blk->node, device->id, device->loop, !block_node_info(blk->node)->is_read_only, err);
-    }
+    result = result ? result : choose_sizes(blk, block_node_info(node), err);
+    result = result ? result : attach_node(blk, node, err);
     if (result < 0) {
-        blk->node = NULL; /* borrowed so far */
         return result;
     }
-    block_node_get(blk->node);
-    bh_init(&blk->submit_bh, device->loop, submit_all, blk);
-    bh_init(&blk->complete_bh, device->loop, submit_complete_work, blk);
-    device_work_init(&blk->complete_work, device, complete_all);
     result = realize_virtio(blk, err);
     if (result < 0) {
         event_loop_call(device->loop, release_node, blk);
@@ -590,13 +604,13 @@ static int blk_realize(struct device *device, struct error **err)
     return result;
 }
 
-/* Loop thread: no element is left, so nothing is on any list. After a failed realize there is no node. */
+/* Loop thread: no element is left, so nothing is on any list. Also of a device that was never realized. */
 static void blk_destroy(struct device *device)
 {
     struct virtio_blk *blk = (struct virtio_blk *)device;
 
+    virtio_pci_destroy(device);
     if (blk->node) {
-        virtio_pci_destroy(device);
         release_node(blk);
     }
 }

@@ -27,8 +27,8 @@
 #define RNG_BUFFER_BYTES 4096u
 
 /*
- * Properties, source, clock: immutable after realize. read, read_iov: loop thread. buffer, read_bytes: the loop thread
- * while is_reading, else device lock. The rest: device lock.
+ * Properties, source, clock, is_set_up: immutable after realize. read, read_iov: loop thread. buffer, read_bytes: the
+ * loop thread while is_reading, else device lock. The rest: device lock.
  */
 struct virtio_rng {
     struct virtio_pci proxy; /* first */
@@ -45,6 +45,7 @@ struct virtio_rng {
     struct timer quota_timer;
     struct device_work serve_work, filled_work;
 
+    bool is_set_up; /* realized */
     struct bh read_bh;
     struct io_request read;
     struct iovec read_iov;
@@ -214,12 +215,17 @@ static void rng_set_up(void *opaque)
 
     bh_init(&rng->read_bh, loop, rng_read, rng);
     setup->result = is_limited(rng) ? timer_init(&rng->quota_timer, loop, rng->clock, rng_new_period, rng) : 0;
+    rng->is_set_up = setup->result == 0;
 }
 
 static void rng_tear_down(void *opaque)
 {
     struct virtio_rng *rng = opaque;
 
+    if (!rng->is_set_up) {
+        return;
+    }
+    rng->is_set_up = false;
     if (is_limited(rng)) {
         timer_destroy(&rng->quota_timer);
     }
