@@ -435,14 +435,15 @@ static void test_reentry_is_refused(void **state)
 
 /* --- legacy_lock ------------------------------------------------------------------------------------------------ */
 
-#define LEGACY_ROUNDS 4000
+#define LEGACY_TURNS 200 /* how often the writers must have alternated */
 
 /* Two legacy devices (one by its own lock, one by its region's flag) and one that is not. */
 struct legacy_test {
     struct memory_fixture fixture;
     struct device *devices[3];
     struct region regions[3];
-    uint64_t legacy_total;     /* guarded by the legacy lock alone: a race is an error under ThreadSanitizer */
+    uint64_t legacy_last, legacy_total; /* guarded by the legacy lock alone: ThreadSanitizer sees a race */
+    _Atomic unsigned turns;
     _Atomic unsigned inside;   /* legacy handlers that run now */
     _Atomic unsigned overlaps; /* how often that was more than one */
     _Atomic bool meet;         /* handlers wait for each other */
@@ -472,7 +473,14 @@ static enum access_result legacy_write(void *opaque, uint64_t offset, unsigned s
     if (atomic_fetch_add(&test->inside, 1) != 0) {
         atomic_fetch_add(&test->overlaps, 1);
     }
-    test->legacy_total += value;
+    test->legacy_total++;
+    if (test->legacy_last != value) {
+        test->legacy_last = value;
+        atomic_fetch_add(&test->turns, 1);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        hdl_cpu_relax(); /* long enough to be met in */
+    }
     legacy_meet(test, &test->legacy_is_in, &test->own_is_in);
     atomic_fetch_sub(&test->inside, 1);
     return ACCESS_OK;
@@ -492,23 +500,23 @@ static const struct region_ops own_ops = {.write = own_write};
 struct legacy_writer {
     struct legacy_test *test;
     struct hdl_thread thread;
-    uint64_t address;
-    unsigned rounds;
+    uint64_t address, done;
 };
 
 static void legacy_writer_run(void *opaque)
 {
     struct legacy_writer *writer = opaque;
 
-    for (unsigned i = 0; i < writer->rounds; i++) {
-        test_write(&writer->test->fixture, writer->address, 4, 1);
-    }
+    do {
+        test_write(&writer->test->fixture, writer->address, 4, writer->address);
+        writer->done++;
+    } while (atomic_load(&writer->test->turns) < LEGACY_TURNS);
 }
 
-static void legacy_run_pair(struct legacy_test *test, uint64_t first, uint64_t second, unsigned rounds)
+/* Two writers, until they have alternated often. Returns how much they wrote. */
+static uint64_t legacy_run_pair(struct legacy_test *test, uint64_t first, uint64_t second)
 {
-    struct legacy_writer writers[2] = {{.test = test, .address = first, .rounds = rounds},
-                                       {.test = test, .address = second, .rounds = rounds}};
+    struct legacy_writer writers[2] = {{.test = test, .address = first}, {.test = test, .address = second}};
 
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(hdl_thread_start(&writers[i].thread, "writer", legacy_writer_run, &writers[i], NULL), 0);
@@ -516,12 +524,14 @@ static void legacy_run_pair(struct legacy_test *test, uint64_t first, uint64_t s
     for (unsigned i = 0; i < 2; i++) {
         hdl_thread_join(&writers[i].thread);
     }
+    return writers[0].done + writers[1].done;
 }
 
 static void test_legacy_devices_take_turns(void **state)
 {
     static struct legacy_test test;
     struct device_lock legacy;
+    uint64_t written;
 
     memset(&test, 0, sizeof(test));
     memory_fixture_init(&test.fixture);
@@ -532,13 +542,13 @@ static void test_legacy_devices_take_turns(void **state)
                        i == 1 ? REGION_LEGACY : 0, &legacy);
         region_add(&test.fixture.map, &test.fixture.root, 0x1000 * i, &test.regions[i], 0);
     }
-    legacy_run_pair(&test, 0x0000, 0x1000, LEGACY_ROUNDS);
+    written = legacy_run_pair(&test, 0x0000, 0x1000);
     assert_int_equal(atomic_load(&test.overlaps), 0);
-    assert_int_equal(test.legacy_total, 2 * LEGACY_ROUNDS);
+    assert_int_equal(test.legacy_total, written);
 
     /* A legacy handler and an ordinary one run at once: each waits inside for the other. */
     atomic_store(&test.meet, true);
-    legacy_run_pair(&test, 0x0000, 0x2000, 1);
+    legacy_run_pair(&test, 0x0000, 0x2000);
     assert_false(atomic_load(&test.gave_up));
 
     for (unsigned i = 0; i < 3; i++) {
