@@ -67,6 +67,9 @@ static int pieces_parse(const char *text, const char *implied_key, const char *w
 {
     int ret = 0;
 
+    if (*text == '\0') {
+        return error_set(err, -EINVAL, "%s: the argument is empty", what);
+    }
     while (*text) {
         text = piece_parse(text, implied_key, what, options, &ret, err);
         if (!text) {

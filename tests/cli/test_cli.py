@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""test_cli.py HEDDLE: the command line as a person meets it: what is refused, how it is said, and what is left behind.
+
+Prints TAP. Tests that run a guest (a few instructions, made here) are skipped where there is no /dev/kvm.
+"""
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+HEDDLE = os.path.abspath(sys.argv[1])
+WAIT_S = 60  # for things that take milliseconds: a bound on hanging, not a measurement
+TESTS = []
+# Sanitizers take the fatal signals for themselves, and end the process in their own way.
+FATAL = () if any(word in Path(HEDDLE).read_bytes() for word in (b"__asan_init", b"__tsan_init")) else (signal.SIGSEGV,
+                                                                                                     signal.SIGABRT)
+
+
+class Skip(Exception):
+    pass
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def run(*args, **more):
+    return subprocess.run([HEDDLE, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          errors="replace", timeout=WAIT_S, **more)
+
+
+def check(condition, *what):
+    if not condition:
+        raise AssertionError(" ".join(map(str, what)))
+
+
+def refused(*args, says=()):
+    """One line that has all the words, nothing on standard output, status 1, and an empty directory afterwards."""
+    with tempfile.TemporaryDirectory() as empty:
+        done = run(*args, cwd=empty)
+        left = os.listdir(empty)
+    check(done.returncode == 1, args, "status", done.returncode, done.stderr)
+    check(done.stdout == "", args, "printed", done.stdout)
+    check(done.stderr.count("\n") == 1 and done.stderr.startswith("heddle: "), args, "said", repr(done.stderr))
+    for word in [says] if isinstance(says, str) else says:
+        check(word in done.stderr, args, "doesn't say", word, "but", done.stderr)
+    check(not left, args, "left", left)
+
+
+# --- a guest of a few instructions ---------------------------------------------------------------------------------
+
+LOAD_ADDRESS = 0x100000
+EXIT_PORT = 0xf4
+
+
+def out_byte(port, value):
+    """mov dx, port; mov al, value; out dx, al (32-bit code)."""
+    return b"\x66\xba" + struct.pack("<H", port) + b"\xb0" + bytes([value]) + b"\xee"
+
+
+def multiboot(code):
+    """A Multiboot 1 image without ELF: header with addresses (Multiboot Specification 0.6.96, 3.1), then the code."""
+    flags = 1 << 16
+    header = struct.pack("<8I", 0x1badb002, flags, (-0x1badb002 - flags) & 0xffffffff, LOAD_ADDRESS, LOAD_ADDRESS, 0, 0,
+                         LOAD_ADDRESS + 32)
+    return header + code
+
+
+def guest(folder, text="", status=None):
+    """Says text on COM1, then ends by isa-debug-exit with status, or stands still."""
+    code = b"".join(out_byte(0x3f8, byte) for byte in text.encode())
+    if status is not None:
+        code += out_byte(EXIT_PORT, status)
+    path = Path(folder) / "guest"
+    path.write_bytes(multiboot(code + b"\xfa\xf4\xeb\xfd"))  # cli; hlt; jmp
+    return path
+
+
+def need_kvm():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("no /dev/kvm")
+
+
+BASE = ["-m", "16", "-display", "none", "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        check(time.monotonic() < end, "waited too long for", what)
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# --- help ------------------------------------------------------------------------------------------------------------
+
+
+@test
+def help_is_printed_and_nothing_is_made():
+    for args, word in (("-help", "-kernel FILE"), ("-h", "usage:"), ("--help", "usage:"), ("-version", "heddle version"),
+                       ("-M help", "q35"), ("-machine help", "q35"), ("-accel help", "kvm"), ("-cpu help", "host"),
+                       ("-device help", "isa-debug-exit"), ("-device virtio-blk-pci,help", "drive="),
+                       ("-device isa-debug-exit,help", "iobase="), ("-chardev help", "stdio"),
+                       ("-blockdev help", "raw"), ("-object help", "iothread"), ("-trace help", "virtio_status"),
+                       ("-d help", "guest_errors")):
+        done = run(*args.split())
+        check(done.returncode == 0 and word in done.stdout and not done.stderr, args, done)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@test
+def unknown_names_are_answered_with_the_nearest():
+    refused("-kernal", "x", says=("'-kernal'", "'-kernel'"))
+    refused("--nograhpic", says="'-nographic'")
+    refused("-device", "virtio-bkl-pci", says=("'virtio-bkl-pci'", "'virtio-blk-pci'"))
+    refused("-device", "virtio-blk-pci,drvie=x", "-kernel", "x", says=("'drvie'", "'drive'"))
+    refused("-device", "isa-debug-exit,iobse=1", "-kernel", "x", says=("'iobse'", "'iobase'"))
+    refused("-device", "no-such-thing,help", says="'no-such-thing'")
+    refused("-device", '{"driver":"virtio-bkl-pci"}', says="'virtio-blk-pci'")
+    refused("-drive", "flie=x", says=("'flie'", "'file'"))
+    refused("-M", "q36", says=("'q36'", "'q35'"))
+    refused("-accel", "kvmm", says=("'kvmm'", "'kvm'"))
+    refused("-cpu", "hots", says=("'hots'", "'host'"))
+    refused("-cpu", "host,+x2apci", says=("x2apci", "x2apic"))
+    refused("-chardev", "stdoi,id=c", "-kernel", "x", says="stdio")
+    refused("-object", "iothraed,id=i", "-kernel", "x", says="'iothread'")
+    refused("-blockdev", "driver=rwa,node-name=d", "-kernel", "x", says="'raw'")
+    refused("-smp", "2,coers=2", says="'cores'")
+    refused("-trace", "no_such_*", "-kernel", "x", says="no_such_*")
+
+
+@test
+def bad_numbers():
+    for size in ("0", "-1", "12Q", "", "99999999999999999999", "1e3", "0M", "128T"):
+        refused("-m", size, "-kernel", "x", says="-m")
+    for cpus in ("0", "9999", "-1", "x", "256", "4,sockets=3", "2,maxcpus=4", "cpus=0"):
+        refused("-smp", cpus, "-kernel", "x", says="-smp")
+    refused("-m", "1G,slots=2,maxmem=4G", says="can't be added later")
+    refused("-uuid", "1234", says="-uuid")
+    refused("-rtc", "base=yesterday", says="yesterday")
+
+
+@test
+def things_that_heddle_has_not():
+    refused("-drive", "file=x,if=ide", says=("'ide'", "virtio"))
+    refused("-drive", "file=x,format=qcow2", says="raw")
+    refused("-drive", "file=x,snapshot=on", says="snapshot")
+    refused("-drive", "file=x,media=cdrom", says="cdrom")
+    refused("-drive", "file=x,cache=fast", says="writeback")
+    refused("-drive", "if=none,id=d", says="'file'")
+    refused("-monitor", "stdio", says="-monitor")
+    refused("-vga", "std", says="-vga")
+    refused("-nic", "user", says="-nic")
+    refused("-display", "gtk", says="-display")
+    refused("-machine", "q35,usb=on", says="usb=on")
+    refused("disk.img", says="-drive file=disk.img")
+    refused("-m", says="needs an argument")
+    refused("-append", "x", says="-kernel")
+    refused("-m", "64", says="-kernel is missing")
+
+
+@test
+def ids_and_references():
+    refused("-kernel", "x", "-device", "virtio-blk-pci,drive=d0", says="'d0'")
+    refused("-kernel", "x", "-device", "isa-serial,chardev=c0", says="'c0'")
+    refused("-kernel", "x", "-serial", "chardev:c0", says="'c0'")
+    refused("-kernel", "x", "-object", "iothread,id=a", "-object", "iothread,id=a", says="'a'")
+    refused("-kernel", "x", "-drive", "file=x,if=none,id=a", "-drive", "file=x,if=none,id=a", says="'a'")
+    refused("-kernel", "x", "-object", "iothread,id=1", says="'1'")
+    refused("-kernel", "x", "-object", "iothread", says="'id'")
+    refused("-kernel", "x", "-serial", "stdio", "-serial", "stdio", says="twice")
+    refused("-kernel", "x", "-serial", "stdoi", says="'stdoi'")
+    refused("-kernel", "x", "-device", "isa-debug-exit,bus=usb.0", says="usb.0")
+
+
+@test
+def malformed_strings():
+    refused("-device", "{", says="JSON")
+    refused("-device", '{"driver":"isa-serial"} x', says="JSON")
+    refused("-device", '{"driver":null}', says="driver")
+    refused("-device", '{"id":"x"}', says="'driver'")
+    refused("-device", "isa-serial,=3", says="without a name")
+    refused("-blockdev", '{"driver":"raw"}', says="node-name")
+    refused("-device", "isa-debug-exit,iobase=banana", "-kernel", "x", says="banana")
+
+
+@test
+def bad_kernels():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        (path / "empty").write_bytes(b"")
+        (path / "text").write_text("I am not a kernel\n" * 1000)
+        (path / "short-elf").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(20))
+        header = bytearray(4096)
+        header[0x1f1] = 30  # setup_sects: more than there is
+        header[0x1fe:0x200] = b"\x55\xaa"
+        header[0x202:0x206] = b"HdrS"
+        header[0x206:0x208] = struct.pack("<H", 0x20c)
+        (path / "short-bzimage").write_bytes(header)
+        for name in ("missing", "empty", "text", "short-elf", "short-bzimage", "."):
+            refused("-m", "64", "-kernel", path / name, says=str(path / name))
+        kernel = guest(folder)
+        refused("-m", "64", "-kernel", kernel, "-initrd", path / "no-initrd", says="no-initrd")
+
+
+@test
+def bad_disks():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        kernel = guest(folder)
+        (path / "odd").write_bytes(bytes(1000))
+        (path / "read-only").write_bytes(bytes(4096))
+        (path / "read-only").chmod(0o444)
+        for name in ("missing", "odd", "."):
+            for options in ("", ",if=none,id=d"):
+                device = ["-device", "virtio-blk-pci,drive=d"] if options else []
+                refused("-m", "64", "-kernel", kernel, "-drive", f"file={path / name}{options}", *device)
+        if os.geteuid() != 0:  # root may write to everything
+            refused("-m", "64", "-kernel", kernel, "-drive", f"file={path / 'read-only'}", says="read-only")
+        check(sorted(os.listdir(folder)) == ["guest", "odd", "read-only"], os.listdir(folder))
+
+
+@test
+def outputs_that_can_not_be_written():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder)
+        refused("-kernel", kernel, "-pidfile", "/no/such/dir/pid", says="/no/such/dir/pid")
+        refused("-kernel", kernel, "-D", "/no/such/dir/log", says="/no/such/dir/log")
+        refused("-kernel", kernel, "-serial", "file:/no/such/dir/out", says="/no/such/dir/out")
+
+
+# --- what runs -------------------------------------------------------------------------------------------------------
+
+
+@test
+def a_guest_speaks_and_ends():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder, "hello\n", 3)
+        done = run(*BASE, "-kernel", kernel, "-serial", "stdio")
+        check(done.returncode == 3 * 2 + 1 and "hello" in done.stdout, done)
+        out = Path(folder) / "out"
+        done = run(*BASE, "-kernel", kernel, "-serial", f"file:{out}", "-name", "x", "-uuid",
+                   "550e8400-e29b-41d4-a716-446655440000", "-rtc", "base=utc", "-M", "q35,accel=kvm", "-smp", "2",
+                   "-monitor", "none", "-parallel", "none", "-vga", "none", "-nic", "none", "-boot", "order=c",
+                   "-no-reboot", "-enable-kvm")
+        check(done.returncode == 7 and out.read_text() == "hello\n", done)
+        done = run(*BASE, "-nodefaults", "-kernel", kernel, "-chardev", '{"backend":"stdio","id":"c"}', "-device",
+                   '{"driver":"isa-serial","chardev":"c"}')
+        check(done.returncode == 7 and "hello" in done.stdout, done)
+
+
+@test
+def disks_in_all_spellings():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder, "", 1)
+        disk = Path(folder) / "disk,1"
+        disk.write_bytes(bytes(1 << 20))
+        name = str(disk).replace(",", ",,")
+        for args in (["-drive", f"file={name},if=virtio,format=raw,cache=none,aio=io_uring,discard=unmap"],
+                     ["-drive", f"file={name},cache=unsafe,aio=threads,readonly=on"],
+                     ["-drive", f"file={name},if=none,id=d,format=raw", "-device", "virtio-blk-pci,drive=d,id=b"],
+                     ["-blockdev", f'{{"driver":"raw","node-name":"d","file":{{"driver":"file","filename":"{disk}"}}}}',
+                      "-object", "iothread,id=i", "-device", "virtio-blk-pci,drive=d,iothread=i"]):
+            done = run(*BASE, "-kernel", kernel, *args)
+            check(done.returncode == 3 and not done.stderr, args, done)
+
+
+def start(*args, **more):
+    return subprocess.Popen([HEDDLE, *map(str, args)], **more)
+
+
+@test
+def signals_end_it_and_the_pid_file_goes():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder)
+        pidfile = Path(folder) / "pid"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for paused in ([], ["-S"]):
+                process = start(*BASE, *paused, "-kernel", kernel, "-pidfile", pidfile, stdin=subprocess.DEVNULL)
+                wait_until(lambda: pidfile.exists() and pidfile.read_text().endswith("\n"), "the pid file")
+                check(int(pidfile.read_text()) == process.pid, pidfile.read_text())
+                process.send_signal(number)
+                check(process.wait(WAIT_S) == 0, number, paused, process.returncode)
+                check(not pidfile.exists(), "the pid file is left")
+
+
+@test
+def it_goes_to_the_background_when_the_machine_is_made():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder)
+        pidfile = Path(folder) / "pid"
+        done = run(*BASE, "-kernel", kernel, "-daemonize", "-pidfile", "pid", cwd=folder)
+        check(done.returncode == 0, done)
+        pid = int(pidfile.read_text())
+        check(is_alive(pid) and os.getsid(pid) == pid, "no session of its own")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not pidfile.exists(), "the pid file to go")
+        refused("-daemonize", "-kernel", Path(folder) / "missing", says="missing")
+
+
+@test
+def a_pid_file_has_one_owner():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder)
+        pidfile = Path(folder) / "pid"
+        process = start(*BASE, "-kernel", kernel, "-pidfile", pidfile, stdin=subprocess.DEVNULL)
+        wait_until(lambda: pidfile.exists() and pidfile.read_text().endswith("\n"), "the pid file")
+        refused("-kernel", kernel, "-pidfile", pidfile, says=str(pidfile))
+        check(pidfile.read_text() == f"{process.pid}\n", "the loser wrote to it")
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+class Terminal:
+    """heddle on a terminal of its own."""
+
+    def __init__(self, *args):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.text = b""
+        self.process = start(*args, stdin=self.slave, stdout=self.slave, stderr=self.slave, start_new_session=True)
+
+    def wait_for(self, word):
+        end = time.monotonic() + WAIT_S
+        while word not in self.text:
+            check(time.monotonic() < end, "no", word, "in", self.text)
+            if select.select([self.master], [], [], 0.1)[0]:
+                self.text += os.read(self.master, 4096)
+
+    def wait_raw(self):
+        wait_until(lambda: not termios.tcgetattr(self.slave)[3] & termios.ICANON, "a raw terminal")
+
+    def end(self):
+        status = self.process.wait(WAIT_S)
+        check(termios.tcgetattr(self.slave) == self.before, "the terminal isn't as it was")
+        os.close(self.master)
+        os.close(self.slave)
+        return status
+
+
+@test
+def the_terminal_is_restored():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder, "ready")
+        for end in ("key", signal.SIGTERM, signal.SIGHUP, *FATAL):
+            terminal = Terminal(*BASE, "-kernel", kernel, "-nographic")
+            terminal.wait_for(b"ready")
+            terminal.wait_raw()
+            if end == "key":
+                os.write(terminal.master, b"\x01h")
+                terminal.wait_for(b"C-a x")
+                os.write(terminal.master, b"\x01x")
+                check(terminal.end() == 0, "Ctrl-A x")
+            else:
+                terminal.process.send_signal(end)
+                status = terminal.end()
+                check(status == (0 if end in (signal.SIGTERM, signal.SIGHUP) else -end), end, status)
+        terminal = Terminal(*BASE, "-kernel", guest(folder, "bye", 0), "-nographic")
+        terminal.wait_for(b"bye")
+        check(terminal.end() == 1, "isa-debug-exit")
+
+
+def main():
+    failed = False
+    print(f"1..{len(TESTS)}", flush=True)
+    for number, function in enumerate(TESTS, 1):
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+            print(f"ok {number} - {name}", flush=True)
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}", flush=True)
+        except Exception as why:  # whatever it is, the others are still worth running
+            failed = True
+            text = f"{type(why).__name__}: {why}".replace("\n", "\n# ")
+            print(f"not ok {number} - {name}\n# {text}", flush=True)
+    sys.exit(failed)
+
+
+main()
