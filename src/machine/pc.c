@@ -344,10 +344,16 @@ static void pc_device_gone(struct device *device, void *opaque)
     event_loop_wake(loop);
 }
 
+/* Comes after what was left to an I/O thread's loop before. */
+static void pc_loop_passed(void *opaque)
+{
+}
+
 static void pc_remove_devices(struct pc *pc)
 {
     while (pc->device_count > 0) {
         struct device *device = pc->devices[--pc->device_count];
+        struct event_loop *loop = device->loop;
 
         device_unplug(device, pc_device_gone, pc);
         while (atomic_load_explicit(&device->state, memory_order_acquire) != DEVICE_GONE) {
@@ -355,6 +361,9 @@ static void pc_remove_devices(struct pc *pc)
         }
         hdl_rcu_synchronize();
         device_put(device);
+        if (loop && loop != pc->env.loop) {
+            event_loop_call(loop, pc_loop_passed, NULL); /* its loop frees it, and that before the board goes */
+        }
     }
     /* Devices on this loop are freed by it. */
     while (event_loop_poll(pc->env.loop, false)) {
