@@ -54,7 +54,7 @@ const struct chardev_type *chardev_type_find(const char *name, struct error **er
     return NULL;
 }
 
-/* --- telling the front end ---------------------------------------------------------------------------------------- */
+/* --- telling the front end -------------------------------------------------------------------------------------- */
 
 void chardev_send_event(struct chardev *chardev, enum chardev_event event)
 {
@@ -83,8 +83,7 @@ void chardev_tell_writable(struct chardev *chardev)
     }
 }
 
-/* --- the loop's side of the rings -----------------------------------------------------------------------------------
- */
+/* --- the loop's side of the rings ------------------------------------------------------------------------------- */
 
 void chardev_set_connected(struct chardev *chardev, bool connected)
 {
@@ -171,8 +170,7 @@ static void chardev_resume(void *opaque)
     }
 }
 
-/* --- the device's side
- * ------------------------------------------------------------------------------------------------ */
+/* --- the device's side ------------------------------------------------------------------------------------------ */
 
 size_t chardev_read(struct chardev *chardev, void *buffer, size_t len_bytes)
 {
@@ -223,8 +221,7 @@ size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_byt
     return taken;
 }
 
-/* --- front ends
- * ------------------------------------------------------------------------------------------------------- */
+/* --- front ends ------------------------------------------------------------------------------------------------- */
 
 struct attach_call {
     struct chardev *chardev;
@@ -286,8 +283,7 @@ void chardev_detach(struct chardev *chardev, struct chardev_frontend *frontend)
     event_loop_call(chardev->env.loop, detach_on_loop, &call);
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 int chardev_init(struct chardev *chardev, const struct chardev_type *type, const char *id,
                  const struct chardev_env *env)

@@ -109,7 +109,7 @@ bool chardev_is_readable(struct chardev *chardev);
  */
 size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_bytes);
 
-/* --- several front ends on one: the mux (mux.c) ------------------------------------------------------------------- */
+/* --- several front ends on one: the mux (mux.c) ----------------------------------------------------------------- */
 
 /*
  * Puts a multiplexer on an opened chardev that has no front end, and owns it from then on. Keys after the escape
@@ -123,7 +123,7 @@ struct chardev *chardev_mux_add_port(struct chardev_mux *mux, const char *id, st
 /* No port may have a front end. Destroys the ports and the lower chardev. NULL is allowed. */
 void chardev_mux_destroy(struct chardev_mux *mux);
 
-/* --- all chardevs of a machine, by id ----------------------------------------------------------------------------- */
+/* --- all chardevs of a machine, by id --------------------------------------------------------------------------- */
 
 /* Configuration thread only. */
 struct chardev_table;

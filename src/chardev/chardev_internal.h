@@ -37,7 +37,7 @@ extern const struct chardev_type chardev_stdio_type, chardev_file_type, chardev_
 int chardev_init(struct chardev *chardev, const struct chardev_type *type, const char *id,
                  const struct chardev_env *env);
 
-/* --- for kinds: loop thread (or while the loop isn't running), no lock held --------------------------------------- */
+/* --- for kinds: loop thread (or while the loop isn't running), no lock held ------------------------------------- */
 
 /* Somebody came or went. Going drops what is in the out ring. Tells the front end if that is a change. */
 void chardev_set_connected(struct chardev *chardev, bool connected);

@@ -185,8 +185,7 @@ static void mux_event(struct chardev_frontend *frontend, enum chardev_event even
     }
 }
 
-/* --- ports ----------------------------------------------------------------------------------------------------------
- */
+/* --- ports ------------------------------------------------------------------------------------------------------ */
 
 /* Best effort: a stamp that finds no room is left out. */
 static void mux_stamp(struct chardev_mux *mux)
@@ -240,8 +239,7 @@ static const struct chardev_type mux_port_type = {
     .write = mux_port_write,
 };
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 struct chardev_mux *chardev_mux_create(struct chardev *lower, const struct chardev_env *env, struct error **err)
 {

@@ -79,8 +79,7 @@ static struct serial *serial_from(struct device *device)
     return container_of(device, struct serial, isa.device);
 }
 
-/* --- FIFOs
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- FIFOs ------------------------------------------------------------------------------------------------------ */
 
 static void fifo_push(struct serial_fifo *fifo, uint8_t byte, uint8_t errors)
 {
@@ -110,8 +109,7 @@ static unsigned serial_trigger(const struct serial *serial)
     return serial->fcr & FCR_ENABLE ? trigger_levels[serial->fcr >> 6] : 1;
 }
 
-/* --- interrupts
- * --------------------------------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------------------------- */
 
 static uint8_t serial_line_status(const struct serial *serial)
 {
@@ -190,8 +188,7 @@ static void serial_timeout(void *opaque)
     device_submit(&serial->isa.device, &serial->timeout_work);
 }
 
-/* --- receiving
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- receiving -------------------------------------------------------------------------------------------------- */
 
 static void serial_receive_byte(struct serial *serial, uint8_t byte, uint8_t errors)
 {
@@ -247,8 +244,7 @@ static void serial_break_work(struct device *device, struct device_work *work)
     serial_update_irq(serial);
 }
 
-/* --- sending
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- sending ---------------------------------------------------------------------------------------------------- */
 
 static void serial_drain(struct serial *serial)
 {
@@ -288,8 +284,7 @@ static void serial_transmit_work(struct device *device, struct device_work *work
     }
 }
 
-/* --- the other registers
- * -------------------------------------------------------------------------------------------------- */
+/* --- the other registers ---------------------------------------------------------------------------------------- */
 
 static void serial_update_modem(struct serial *serial)
 {
@@ -448,8 +443,7 @@ static const struct region_ops serial_ops = {
     .impl = {.min = 1, .max = 1},
 };
 
-/* --- front end: loop thread, no lock
- * ---------------------------------------------------------------------------------------- */
+/* --- front end: loop thread, no lock ---------------------------------------------------------------------------- */
 
 static void serial_chardev_readable(struct chardev_frontend *frontend)
 {
@@ -474,9 +468,7 @@ static void serial_chardev_event(struct chardev_frontend *frontend, enum chardev
     }
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 static void serial_reset(struct device *device)
 {

@@ -65,8 +65,7 @@ static void fw_cfg_advance(struct fw_cfg *fw_cfg, uint32_t len_bytes)
     }
 }
 
-/* --- DMA
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- DMA -------------------------------------------------------------------------------------------------------- */
 
 static void fw_cfg_write_control(struct fw_cfg *fw_cfg, uint64_t descriptor, uint32_t control)
 {
@@ -225,8 +224,7 @@ static enum access_result dma_region_write(void *opaque, uint64_t offset, unsign
     return ACCESS_OK;
 }
 
-/* --- ports
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------------------------ */
 
 static enum access_result port_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
 {
@@ -265,9 +263,7 @@ static const struct region_ops dma_region_ops = {
     .impl = {.min = 4, .max = 8},
 };
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 static void fw_cfg_reset(struct device *device)
 {

@@ -62,8 +62,7 @@ static void teach_raise(struct teach *teach, uint32_t cause)
     teach_update_irq(teach);
 }
 
-/* --- deferred work: device lock held, on whichever thread is at hand
- * ---------------------------------------------------- */
+/* --- deferred work: device lock held, on whichever thread is at hand -------------------------------------------- */
 
 static void teach_factorial_work(struct device *device, struct device_work *work)
 {
@@ -117,8 +116,7 @@ static void teach_alarm_fired(void *opaque)
     device_submit(&teach->isa.device, &teach->alarm_work);
 }
 
-/* --- registers: device lock held, on a vCPU's thread
- * ---------------------------------------------------------------------- */
+/* --- registers: device lock held, on a vCPU's thread ------------------------------------------------------------ */
 
 static void teach_write_fact(struct teach *teach, uint32_t value)
 {
@@ -252,9 +250,7 @@ static enum access_result teach_ticks_write(void *opaque, uint64_t offset, unsig
 static const struct region_ops teach_ops = {.read = teach_read, .write = teach_write, WORD_SIZES};
 static const struct region_ops teach_ticks_ops = {.read = teach_ticks_read, .write = teach_ticks_write, WORD_SIZES};
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 static void teach_reset(struct device *device)
 {

@@ -57,8 +57,7 @@ uint32_t hpet_block_id(const struct hpet *hpet)
     return ID_VENDOR | ID_LEGACY | ID_64BIT | (hpet->timer_count - 1) << 8 | ID_REVISION;
 }
 
-/* --- interrupts
- * ------------------------------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------------------------- */
 
 static struct irq_line hpet_timer_line(const struct hpet_timer *timer)
 {
@@ -106,8 +105,7 @@ static void hpet_timer_interrupt(struct hpet_timer *timer)
     }
 }
 
-/* --- comparators
- * -------------------------------------------------------------------------------------------------------- */
+/* --- comparators ------------------------------------------------------------------------------------------------ */
 
 static bool hpet_timer_is_32bit(const struct hpet_timer *timer)
 {
@@ -226,8 +224,7 @@ static void hpet_timer_fired(void *opaque)
     device_submit(&timer->hpet->isa.device, &timer->hpet->expiry_work);
 }
 
-/* --- registers. `mask` is which bits of the 64-bit register an access of 4 or 8 bytes covers
- * ------------------------------ */
+/* --- registers. `mask` is which bits of the 64-bit register an access of 4 or 8 bytes covers -------------------- */
 
 static void hpet_write_config(struct hpet *hpet, uint64_t value, uint64_t mask)
 {
@@ -423,9 +420,7 @@ static const struct region_ops hpet_counter_ops = {
     .impl = {.min = 4, .max = 8},
 };
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 static void hpet_reset(struct device *device)
 {

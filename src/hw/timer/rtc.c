@@ -45,8 +45,7 @@ static struct rtc *rtc_from(struct device *device)
     return container_of(device, struct rtc, isa.device);
 }
 
-/* --- time -----------------------------------------------------------------------------------------------------------
- */
+/* --- time ------------------------------------------------------------------------------------------------------- */
 
 static int64_t rtc_clock_ns(struct rtc *rtc)
 {
@@ -85,8 +84,7 @@ static void rtc_adopt(struct rtc *rtc, int64_t into_second_ns)
     rtc->seen_second = rtc->base_seconds;
 }
 
-/* --- interrupts
- * ------------------------------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------------------------- */
 
 static int64_t rtc_period_ns(const struct rtc *rtc)
 {
@@ -177,8 +175,7 @@ void rtc_mask_irq(struct rtc *rtc, bool masked)
     atomic_store_explicit(&rtc->irq_masked, masked, memory_order_relaxed);
 }
 
-/* --- registers
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------------------------- */
 
 static bool rtc_is_time_register(unsigned index)
 {
@@ -320,8 +317,7 @@ static const struct region_ops rtc_ops = {
     .impl = {.min = 1, .max = 1},
 };
 
-/* --- for the machine
- * ------------------------------------------------------------------------------------------------------ */
+/* --- for the machine -------------------------------------------------------------------------------------------- */
 
 int64_t rtc_host_seconds(bool local)
 {
@@ -363,9 +359,7 @@ void rtc_set_memory(struct rtc *rtc, uint64_t below_4g_bytes, uint64_t above_4g_
     rtc_set_cmos(rtc, 0x5f, (uint8_t)(cpus > 0 && cpus <= 256 ? cpus - 1 : 255));
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 /* The chip's own time and memory live on a battery; a reset only takes interrupts away. */
 static void rtc_reset(struct device *device)

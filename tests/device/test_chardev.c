@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Chardevs: rings and who is told, files, sockets, pseudo-terminals, the mux's keys, and a terminal that is put back.
+ */
+#include "rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+#include "chardev/terminal.h"
+
+struct front {
+    struct chardev_frontend frontend; /* first */
+    unsigned readable, writable, opened, closed, breaks;
+};
+
+static void front_readable(struct chardev_frontend *frontend)
+{
+    ((struct front *)frontend)->readable++;
+}
+
+static void front_writable(struct chardev_frontend *frontend)
+{
+    ((struct front *)frontend)->writable++;
+}
+
+static void front_event(struct chardev_frontend *frontend, enum chardev_event event)
+{
+    struct front *front = (struct front *)frontend;
+
+    front->opened += event == CHARDEV_OPENED;
+    front->closed += event == CHARDEV_CLOSED;
+    front->breaks += event == CHARDEV_BREAK;
+}
+
+static struct front front_make(void)
+{
+    return (struct front){.frontend = {.readable = front_readable, .writable = front_writable, .event = front_event}};
+}
+
+static struct chardev *make(struct rig *rig, const char *type, const char *id, const char *const *options)
+{
+    struct chardev *chardev = chardev_create(chardev_type_find(type, NULL), id, &rig->env);
+    struct error *err = NULL;
+
+    assert_non_null(chardev);
+    for (; options && options[0]; options += 2) {
+        assert_int_equal(chardev_set_option(chardev, options[0], options[1], NULL), 0);
+    }
+    if (chardev_open(chardev, &err) != 0) {
+        fail_msg("%s", err->message);
+    }
+    return chardev;
+}
+
+static void test_null(void **state)
+{
+    struct rig *rig = *state;
+    struct chardev *chardev = make(rig, "null", "n", NULL);
+    struct front front = front_make();
+    struct front other = front_make();
+    struct error *err = NULL;
+    char byte;
+
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(chardev_attach(chardev, &other.frontend, &err), -EBUSY);
+    error_free(err);
+    assert_int_equal(chardev_write(chardev, "swallowed", 9), 9);
+    assert_int_equal(chardev_read(chardev, &byte, 1), 0);
+    assert_false(chardev_is_readable(chardev));
+    assert_int_equal(front.opened, 0);
+    chardev_detach(chardev, &front.frontend);
+    assert_int_equal(chardev_attach(chardev, &other.frontend, NULL), 0);
+    chardev_detach(chardev, &other.frontend);
+    chardev_destroy(chardev);
+}
+
+static void test_options(void **state)
+{
+    struct rig *rig = *state;
+    struct chardev *chardev = chardev_create(chardev_type_find("file", NULL), "f", &rig->env);
+    struct error *err = NULL;
+
+    assert_null(chardev_type_find("flie", &err));
+    assert_non_null(strstr(err->message, "flie"));
+    error_free(err);
+    err = NULL;
+    assert_int_not_equal(chardev_set_option(chardev, "pth", "x", &err), 0);
+    assert_non_null(strstr(err->message, "pth"));
+    error_free(err);
+    err = NULL;
+    assert_int_equal(chardev_open(chardev, &err), -EINVAL);
+    error_free(err);
+    err = NULL;
+    assert_int_equal(chardev_set_option(chardev, "path", "/nonexistent/x", NULL), 0);
+    assert_int_equal(chardev_open(chardev, &err), -ENOENT);
+    assert_non_null(strstr(err->message, "/nonexistent/x"));
+    error_free(err);
+    chardev_destroy(chardev);
+}
+
+static void test_file(void **state)
+{
+    struct rig *rig = *state;
+    char path[] = "/tmp/heddle-chardev-XXXXXX";
+    int fd = mkstemp(path);
+    struct chardev *chardev = make(rig, "file", "f", (const char *[]){"path", path, NULL});
+    char text[16] = "";
+
+    assert_int_equal(chardev_write(chardev, "one\n", 4), 4);
+    rig_settle(rig);
+    assert_int_equal(read(fd, text, sizeof(text)), 4);
+    chardev_write(chardev, "two\n", 4);
+    chardev_destroy(chardev); /* with no turn of the loop: what was written isn't lost */
+    assert_int_equal(read(fd, text, sizeof(text)), 4);
+    assert_memory_equal(text, "two\n", 4);
+    chardev = make(rig, "file", "f", (const char *[]){"path", path, "append", "on", NULL});
+    chardev_write(chardev, "three", 5);
+    chardev_destroy(chardev);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 13);
+    close(fd);
+    unlink(path);
+}
+
+/* The in ring is bounded: the producer stops, and goes on when the device has taken something. */
+static void test_socket_flow(void **state)
+{
+    struct rig *rig = *state;
+    char path[64];
+    struct chardev *chardev;
+    struct front front = front_make();
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    uint8_t bytes[1000];
+    size_t sent = 0, got = 0, count;
+    int client;
+
+    snprintf(path, sizeof(path), "/tmp/heddle-chardev-%d.sock", getpid());
+    chardev = make(rig, "socket", "s", (const char *[]){"path", path, "server", "on", "wait", "off", NULL});
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(chardev_write(chardev, "nobody", 6), 6);
+    assert_int_equal(front.opened, 0);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+    rig_settle(rig);
+    assert_int_equal(front.opened, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        for (size_t j = 0; j < sizeof(bytes); j++) {
+            bytes[j] = (uint8_t)((sent + j) * 3);
+        }
+        assert_int_equal(write(client, bytes, sizeof(bytes)), sizeof(bytes));
+        sent += sizeof(bytes);
+    }
+    rig_settle(rig);
+    assert_true(front.readable > 0);
+    while (got < sent) {
+        count = chardev_read(chardev, bytes, 777);
+        for (size_t j = 0; j < count; j++) {
+            assert_int_equal(bytes[j], (uint8_t)((got + j) * 3));
+        }
+        got += count;
+        rig_settle(rig);
+    }
+    /* The other way: a client that doesn't read fills the socket and then the ring; nothing is lost. */
+    sent = got = 0;
+    do {
+        memset(bytes, (int)(sent / sizeof(bytes)), sizeof(bytes));
+        count = chardev_write(chardev, bytes, sizeof(bytes));
+        sent += count;
+        rig_settle(rig);
+    } while (count == sizeof(bytes) && sent < 10000000);
+    assert_true(sent < 10000000);
+    assert_int_equal(front.writable, 0);
+    while (got < sent) {
+        ssize_t now = read(client, bytes, sizeof(bytes));
+
+        if (now > 0) {
+            got += (size_t)now;
+        }
+        rig_settle(rig);
+    }
+    assert_int_equal(front.writable, 1);
+    close(client);
+    rig_settle(rig);
+    assert_int_equal(front.closed, 1);
+    client = socket(AF_UNIX, SOCK_STREAM, 0); /* the next one may come */
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+    rig_settle(rig);
+    assert_int_equal(front.opened, 2);
+    chardev_write(chardev, "bye", 3);
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+    assert_int_equal(read(client, bytes, sizeof(bytes)), 3);
+    assert_int_equal(access(path, F_OK), -1);
+    close(client);
+}
+
+static void test_pty(void **state)
+{
+    struct rig *rig = *state;
+    struct chardev *chardev = make(rig, "pty", "p", NULL);
+    struct front front = front_make();
+    char text[8] = "";
+    int slave;
+
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(chardev_write(chardev, "lost", 4), 4);
+    slave = open(chardev_where(chardev), O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0);
+    rig_advance_ns(rig, NS_PER_SEC);
+    assert_int_equal(front.opened, 1);
+    chardev_write(chardev, "out", 3);
+    rig_settle(rig);
+    assert_int_equal(read(slave, text, sizeof(text)), 3);
+    assert_memory_equal(text, "out", 3);
+    assert_int_equal(write(slave, "in\3", 3), 3);
+    while (front.readable == 0) { /* the kernel carries it over in its own time */
+        event_loop_poll(rig->loop, true);
+    }
+    assert_int_equal(chardev_read(chardev, text, sizeof(text)), 3);
+    assert_memory_equal(text, "in\3", 3); /* raw */
+    close(slave);
+    rig_settle(rig);
+    assert_int_equal(front.closed, 1);
+    slave = open(chardev_where(chardev), O_RDWR | O_NOCTTY | O_NONBLOCK);
+    rig_advance_ns(rig, NS_PER_SEC);
+    assert_int_equal(front.opened, 2);
+    close(slave);
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+}
+
+/* --- mux -------------------------------------------------------------------------------------------------------- */
+
+struct mux_rig {
+    struct chardev *lower, *port[2];
+    struct front front[2];
+};
+
+static struct mux_rig mux_make(struct rig *rig)
+{
+    struct mux_rig mux = {.lower = make(rig, "ringbuf", "con", (const char *[]){"mux", "on", NULL})};
+
+    assert_int_equal(chardev_table_add(rig->isa.chardevs, mux.lower, NULL), 0);
+    return mux;
+}
+
+static void mux_attach(struct rig *rig, struct mux_rig *mux, unsigned port)
+{
+    mux->front[port] = front_make();
+    mux->port[port] = chardev_table_claim(rig->isa.chardevs, "con", NULL);
+    assert_non_null(mux->port[port]);
+    assert_int_equal(chardev_attach(mux->port[port], &mux->front[port].frontend, NULL), 0);
+}
+
+static size_t drain(struct chardev *chardev, char *text, size_t size)
+{
+    size_t count = chardev_ringbuf_take(chardev, text, size - 1);
+
+    text[count] = '\0';
+    return count;
+}
+
+static void test_mux_keys(void **state)
+{
+    struct rig *rig = *state;
+    struct mux_rig mux = mux_make(rig);
+    char text[1024];
+
+    mux_attach(rig, &mux, 0);
+    chardev_ringbuf_put(mux.lower, "ab\1\1c\1zd", 8);
+    assert_int_equal(chardev_read(mux.port[0], text, sizeof(text)), 5); /* an unknown key is swallowed */
+    assert_memory_equal(text, "ab\1cd", 5);
+    chardev_ringbuf_put(mux.lower, "\1", 1); /* the escape and its key may come apart */
+    chardev_ringbuf_put(mux.lower, "h", 1);
+    drain(mux.lower, text, sizeof(text));
+    assert_non_null(strstr(text, "C-a x"));
+    assert_non_null(strstr(text, "C-a C-a"));
+    chardev_ringbuf_put(mux.lower, "\1c", 2);
+    drain(mux.lower, text, sizeof(text));
+    assert_non_null(strstr(text, "no monitor"));
+    chardev_ringbuf_put(mux.lower, "\1b", 2);
+    assert_int_equal(mux.front[0].breaks, 1);
+    assert_int_equal(rig->quits, 0);
+    chardev_ringbuf_put(mux.lower, "\1x", 2);
+    assert_int_equal(rig->quits, 1);
+    assert_false(chardev_is_readable(mux.port[0]));
+    chardev_detach(mux.port[0], &mux.front[0].frontend);
+}
+
+static void test_mux_ports(void **state)
+{
+    struct rig *rig = *state;
+    struct mux_rig mux = mux_make(rig);
+    char text[64];
+
+    mux_attach(rig, &mux, 0);
+    mux_attach(rig, &mux, 1);
+    assert_ptr_not_equal(mux.port[0], mux.port[1]);
+    chardev_ringbuf_put(mux.lower, "one\1ctwo\1cthree", 15);
+    assert_int_equal(chardev_read(mux.port[0], text, sizeof(text)), 8);
+    assert_memory_equal(text, "onethree", 8);
+    assert_int_equal(chardev_read(mux.port[1], text, sizeof(text)), 3);
+    assert_memory_equal(text, "two", 3);
+    chardev_write(mux.port[0], "A", 1);
+    chardev_write(mux.port[1], "B", 1);
+    assert_int_equal(drain(mux.lower, text, sizeof(text)), 2);
+    assert_string_equal(text, "AB");
+    chardev_detach(mux.port[0], &mux.front[0].frontend);
+    chardev_detach(mux.port[1], &mux.front[1].frontend);
+}
+
+static void test_mux_stamps(void **state)
+{
+    struct rig *rig = *state;
+    struct mux_rig mux = mux_make(rig);
+    char text[128];
+
+    mux_attach(rig, &mux, 0);
+    chardev_ringbuf_put(mux.lower, "\1t", 2);
+    clock_advance_ns(&rig->clock, 61 * NS_PER_SEC + 5 * NS_PER_MS);
+    chardev_write(mux.port[0], "x\nab", 4);
+    chardev_write(mux.port[0], "c\n", 2);
+    drain(mux.lower, text, sizeof(text));
+    assert_string_equal(text, "x\n[00:01:01.005] abc\n");
+    chardev_ringbuf_put(mux.lower, "\1t", 2);
+    chardev_write(mux.port[0], "y\n", 2);
+    drain(mux.lower, text, sizeof(text));
+    assert_string_equal(text, "y\n");
+    chardev_detach(mux.port[0], &mux.front[0].frontend);
+}
+
+/* --- the terminal ----------------------------------------------------------------------------------------------- */
+
+static void terminal_child(const char *name, int how, int ready)
+{
+    int slave = open(name, O_RDWR | O_NOCTTY);
+
+    if (slave < 0 || terminal_set_raw(slave, false, NULL) != 0) {
+        _exit(99);
+    }
+    if (write(ready, "r", 1) != 1) {
+        _exit(98);
+    }
+    if (how == 0) {
+        exit(0);
+    }
+    signal(how, SIG_DFL); /* a sanitizer may have taken it */
+    terminal_catch_signals();
+    raise(how);
+    _exit(97);
+}
+
+/* Runs a child that makes the terminal raw and ends by exit(3) (how = 0) or a signal; what modes does it leave? */
+static void check_terminal_restored(int how)
+{
+    char name[64], byte;
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    int ready[2], status, slave;
+    struct termios before, after;
+    pid_t child;
+
+    assert_true(master >= 0);
+    assert_int_equal(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+    slave = open(name, O_RDWR | O_NOCTTY); /* keeps the terminal's modes */
+    assert_int_equal(tcgetattr(slave, &before), 0);
+    assert_true(before.c_lflag & ICANON);
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        terminal_child(name, how, ready[1]);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(how == 0 ? WIFEXITED(status) && WEXITSTATUS(status) == 0
+                         : WIFSIGNALED(status) && WTERMSIG(status) == how);
+    assert_int_equal(tcgetattr(slave, &after), 0);
+    assert_int_equal(after.c_lflag, before.c_lflag);
+    assert_int_equal(after.c_iflag, before.c_iflag);
+    assert_int_equal(after.c_oflag, before.c_oflag);
+    close(ready[0]);
+    close(ready[1]);
+    close(slave);
+    close(master);
+}
+
+static void test_terminal_restored(void **state)
+{
+    check_terminal_restored(0);
+    check_terminal_restored(SIGABRT);
+    check_terminal_restored(SIGQUIT);
+    check_terminal_restored(SIGXCPU);
+}
+
+static void test_terminal_modes(void **state)
+{
+    char name[64];
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    int slave, pipes[2];
+    struct termios modes;
+    struct error *err = NULL;
+
+    assert_int_equal(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+    slave = open(name, O_RDWR | O_NOCTTY);
+    assert_int_equal(terminal_set_raw(slave, true, NULL), 0);
+    tcgetattr(slave, &modes);
+    assert_int_equal(modes.c_lflag & (ICANON | ECHO | ISIG), ISIG);
+    assert_int_equal(terminal_set_raw(slave, true, &err), -EBUSY);
+    error_free(err);
+    terminal_restore();
+    tcgetattr(slave, &modes);
+    assert_true(modes.c_lflag & ICANON);
+    terminal_resume();
+    tcgetattr(slave, &modes);
+    assert_false(modes.c_lflag & ICANON);
+    terminal_release();
+    tcgetattr(slave, &modes);
+    assert_true(modes.c_lflag & ICANON);
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(terminal_set_raw(pipes[0], true, NULL), -ENOTTY);
+    terminal_restore(); /* nothing to restore: harmless */
+    close(pipes[0]);
+    close(pipes[1]);
+    close(slave);
+    close(master);
+}
+
+/* --- threads ---------------------------------------------------------------------------------------------------- */
+
+#define PUSHES 3000
+
+struct pusher {
+    struct hdl_thread thread;
+    struct chardev *chardev;
+    _Atomic bool done;
+};
+
+static void pusher_run(void *opaque)
+{
+    struct pusher *pusher = opaque;
+    unsigned sent = 0;
+
+    while (sent < PUSHES) {
+        uint8_t byte = (uint8_t)sent;
+
+        sent += (unsigned)chardev_write(pusher->chardev, &byte, 1);
+    }
+    atomic_store(&pusher->done, true);
+}
+
+/* A "vCPU" writes and this thread turns the loop: every byte arrives, in order. */
+static void test_write_from_thread(void **state)
+{
+    struct rig *rig = *state;
+    int fds[2];
+    char path[32];
+    struct pusher pusher = {0};
+    uint8_t bytes[512];
+    unsigned got = 0;
+
+    assert_int_equal(pipe(fds), 0);
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fds[1]);
+    pusher.chardev = make(rig, "file", "f", (const char *[]){"path", path, NULL});
+    assert_int_equal(hdl_thread_start(&pusher.thread, "pusher", pusher_run, &pusher, NULL), 0);
+    while (got < PUSHES) {
+        ssize_t count = read(fds[0], bytes, sizeof(bytes));
+
+        for (ssize_t i = 0; i < count; i++) {
+            assert_int_equal(bytes[i], (uint8_t)got++);
+        }
+        event_loop_poll(rig->loop, false);
+    }
+    hdl_thread_join(&pusher.thread);
+    chardev_destroy(pusher.chardev);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_setup, rig_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_terminal_modes),
+        cmocka_unit_test(test_terminal_restored),
+        RIG_TEST(test_null),
+        RIG_TEST(test_options),
+        RIG_TEST(test_file),
+        RIG_TEST(test_socket_flow),
+        RIG_TEST(test_pty),
+        RIG_TEST(test_mux_keys),
+        RIG_TEST(test_mux_ports),
+        RIG_TEST(test_mux_stamps),
+        RIG_TEST(test_write_from_thread),
+    };
+
+    return rig_main(tests, ARRAY_SIZE(tests));
+}
