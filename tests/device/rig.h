@@ -71,8 +71,15 @@ void rig_out(struct rig *rig, uint16_t port, unsigned size_bytes, uint64_t value
 uint64_t rig_mmio_read(struct rig *rig, uint64_t address, unsigned size_bytes);
 void rig_mmio_write(struct rig *rig, uint64_t address, unsigned size_bytes, uint64_t value);
 
-#define rig_inb(rig, port)         ((uint8_t)rig_in((rig), (port), 1))
-#define rig_outb(rig, port, value) rig_out((rig), (port), 1, (value))
+static inline uint8_t rig_inb(struct rig *rig, uint16_t port)
+{
+    return (uint8_t)rig_in(rig, port, 1);
+}
+
+static inline void rig_outb(struct rig *rig, uint16_t port, uint8_t value)
+{
+    rig_out(rig, port, 1, value);
+}
 
 int rig_main(const struct CMUnitTest *tests, size_t count);
 
