@@ -253,6 +253,20 @@ static int check_chardevs(const struct machine_config *config, struct error **er
     return check_unique(config, "-chardev", chardev_id_of, err);
 }
 
+/* In the background there is no terminal. */
+static int check_background(const struct cli *cli, struct error **err)
+{
+    for (size_t i = 0; cli->daemonize && i < cli->config.chardev_count; i++) {
+        if (strcmp(cli->config.chardevs[i].backend, "stdio") == 0) {
+            return error_set(err, -EINVAL,
+                             "-daemonize: nothing can be on standard input and output then; give '%s' "
+                             "another place, such as file:PATH",
+                             cli->config.chardevs[i].id);
+        }
+    }
+    return 0;
+}
+
 static int check_serials(const struct machine_config *config, struct error **err)
 {
     int ret = 0;
@@ -354,6 +368,9 @@ int cli_check(const struct cli *cli, struct error **err)
     }
     if (ret == 0) {
         ret = check_objects(&cli->config, err);
+    }
+    if (ret == 0) {
+        ret = check_background(cli, err);
     }
     return ret < 0 ? ret : check_boot(cli, err);
 }

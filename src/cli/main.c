@@ -77,6 +77,9 @@ int main(int argc, char **argv)
     int ret = cli_parse(&cli, argc, argv, &err);
     int status = ret == 0 ? run(&cli, &err) : ret == CLI_DONE ? 0 : 1;
 
+    if (ret < 0 && !err) {
+        error_set(&err, ret, "out of memory");
+    }
     error_report(err);
     cli_release(&cli);
     return status;

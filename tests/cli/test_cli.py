@@ -173,6 +173,7 @@ def things_that_heddle_has_not():
     refused("-machine", "q35,usb=on", says="usb=on")
     refused("disk.img", says="-drive file=disk.img")
     refused("-m", says="needs an argument")
+    refused("-kernel", "x", "-daemonize", "-nographic", says="-daemonize")
     refused("-append", "x", says="-kernel")
     refused("-m", "64", says="-kernel is missing")
 
@@ -280,6 +281,7 @@ def disks_in_all_spellings():
         name = str(disk).replace(",", ",,")
         for args in (["-drive", f"file={name},if=virtio,format=raw,cache=none,aio=io_uring,discard=unmap"],
                      ["-drive", f"file={name},cache=unsafe,aio=threads,readonly=on"],
+                     ["-drive", f"file={name},cache=writethrough,index=0,media=disk,werror=report"],
                      ["-drive", f"file={name},if=none,id=d,format=raw", "-device", "virtio-blk-pci,drive=d,id=b"],
                      ["-blockdev", f'{{"driver":"raw","node-name":"d","file":{{"driver":"file","filename":"{disk}"}}}}',
                       "-object", "iothread,id=i", "-device", "virtio-blk-pci,drive=d,iothread=i"]):
