@@ -27,6 +27,34 @@ static int backends_add_iothread(struct backends *backends, const struct config_
     return 0;
 }
 
+static int backends_add_rng(struct backends *backends, const struct config_object *object, struct error **err)
+{
+    struct backends_rng *rng = &backends->rngs[backends->rng_count];
+    int ret;
+
+    if (backends->rng_count == BACKENDS_RNGS_MAX) {
+        return error_set(err, -ENOSPC, "-object %s: more than %d", object->type, BACKENDS_RNGS_MAX);
+    }
+    ret = rng_source_open(&rng->source, object->type, object->id, &object->options, err);
+    if (ret < 0) {
+        return ret;
+    }
+    rng->id = object->id;
+    backends->rng_count++;
+    return 0;
+}
+
+static int backends_add_object(struct backends *backends, const struct config_object *object, struct error **err)
+{
+    if (strcmp(object->type, "iothread") == 0) {
+        return backends_add_iothread(backends, object, err);
+    }
+    if (rng_source_is_type(object->type)) {
+        return backends_add_rng(backends, object, err);
+    }
+    return error_set(err, -ENOENT, "-object %s: there is no such type", object->type);
+}
+
 static int backends_add_chardev(struct backends *backends, const struct config_chardev *config,
                                 const struct chardev_env *env, struct error **err)
 {
@@ -58,9 +86,7 @@ static int backends_add_all(struct backends *backends, const struct machine_conf
     int ret = 0;
 
     for (size_t i = 0; ret == 0 && i < config->object_count; i++) {
-        if (strcmp(config->objects[i].type, "iothread") == 0) {
-            ret = backends_add_iothread(backends, &config->objects[i], err);
-        }
+        ret = backends_add_object(backends, &config->objects[i], err);
     }
     for (size_t i = 0; ret == 0 && i < config->node_count; i++) {
         ret = block_open(backends->graph, config->nodes[i].name, &config->nodes[i].options, env->loop, NULL, err);
@@ -98,6 +124,9 @@ void backends_destroy(struct backends *backends)
     while (backends->iothread_count > 0) {
         event_loop_destroy(backends->iothreads[--backends->iothread_count].loop);
     }
+    while (backends->rng_count > 0) {
+        rng_source_close(&backends->rngs[--backends->rng_count].source);
+    }
     *backends = (struct backends){0};
 }
 
@@ -109,5 +138,16 @@ struct event_loop *backends_find_iothread(const struct backends *backends, const
         }
     }
     error_set(err, -ENOENT, "iothread='%s': there is no such -object iothread", id);
+    return NULL;
+}
+
+const struct rng_source *backends_find_rng(const struct backends *backends, const char *id, struct error **err)
+{
+    for (unsigned i = 0; i < backends->rng_count; i++) {
+        if (strcmp(backends->rngs[i].id, id) == 0) {
+            return &backends->rngs[i].source;
+        }
+    }
+    error_set(err, -ENOENT, "rng='%s': there is no such -object rng-builtin or rng-random", id);
     return NULL;
 }

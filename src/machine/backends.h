@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The host sides of a machine's devices, by id: I/O threads, character backends and block nodes. */
+/* The host sides of a machine's devices, by id: I/O threads, character backends, block nodes, sources of
+ * randomness. */
 #ifndef HDL_MACHINE_BACKENDS_H
 #define HDL_MACHINE_BACKENDS_H
 
 #include "block/block.h"
 #include "chardev/chardev.h"
+#include "hw/virtio/rng_source.h"
 #include "machine/config.h"
 
 #define BACKENDS_IOTHREADS_MAX 64
+#define BACKENDS_RNGS_MAX      16
 
 struct backends_iothread {
     const char *id; /* the configuration's */
     struct event_loop *loop;
+};
+
+struct backends_rng {
+    const char *id; /* the configuration's */
+    struct rng_source source;
 };
 
 /* Configuration thread; what it points to locks itself. */
@@ -20,6 +28,8 @@ struct backends {
     struct block_graph *graph;
     struct backends_iothread iothreads[BACKENDS_IOTHREADS_MAX];
     unsigned iothread_count;
+    struct backends_rng rngs[BACKENDS_RNGS_MAX];
+    unsigned rng_count;
 };
 
 /*
@@ -32,5 +42,7 @@ int backends_init(struct backends *backends, const struct machine_config *config
 void backends_destroy(struct backends *backends);
 /* The loop of an I/O thread; NULL and an error that names the option's value if there is none of that id. */
 struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err);
+/* Likewise, for an rng object. */
+const struct rng_source *backends_find_rng(const struct backends *backends, const char *id, struct error **err);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "hw/char/serial.h"
 #include "hw/virtio/virtio_blk.h"
+#include "hw/virtio/virtio_rng.h"
 #include "machine/device_types.h"
 
 /* Whether -device's bus= may name the bus of that type: its only one. */
@@ -47,12 +48,32 @@ static int user_device_set_options(struct device *device, const struct options *
     return 0;
 }
 
-/* What a type needs to be told beside its properties and its bus. */
-static void user_device_wire(struct device *device, struct backends *backends)
+static int user_device_wire_rng(struct device *device, const struct pc *pc, const struct backends *backends,
+                                struct error **err)
+{
+    const char *id = virtio_rng_source_id(device);
+    const struct rng_source *source = NULL;
+
+    if (id) {
+        source = backends_find_rng(backends, id, err);
+        if (!source) {
+            return -ENOENT;
+        }
+    }
+    virtio_rng_wire(device, source, pc->env.guest_clock);
+    return 0;
+}
+
+/* What a type needs to be told beside its properties, which are set, and its bus. */
+static int user_device_wire(struct device *device, const struct pc *pc, const struct backends *backends,
+                            struct error **err)
 {
     if (device->type == &virtio_blk_pci_type) {
         virtio_blk_wire(device, backends->graph);
+    } else if (device->type == &virtio_rng_pci_type) {
+        return user_device_wire_rng(device, pc, backends, err);
     }
+    return 0;
 }
 
 static int user_device_make(struct pc *pc, const struct config_device *config, struct backends *backends,
@@ -77,8 +98,8 @@ static int user_device_make(struct pc *pc, const struct config_device *config, s
     if (!device) {
         return error_set(err, -ENOMEM, "out of memory");
     }
-    user_device_wire(device, backends);
     ret = user_device_set_options(device, &config->options, err);
+    ret = ret < 0 ? ret : user_device_wire(device, pc, backends, err);
     if (ret < 0) {
         device_put(device);
         return ret;
