@@ -73,6 +73,26 @@ void device_reset(struct device *device)
     }
 }
 
+bool device_is_idle(struct device *device)
+{
+    bool is_idle = true;
+
+    if (device->type->is_idle) {
+        device_lock(device);
+        is_idle = device->type->is_idle(device);
+        device_unlock(device);
+    }
+    return is_idle;
+}
+
+void device_went_idle(struct device *device)
+{
+    device_assert_locked(device);
+    if (device->idle) {
+        device->idle(device->idle_opaque);
+    }
+}
+
 static void device_work_drained(struct gate *gate)
 {
     struct device *device = container_of(gate, struct device, work);

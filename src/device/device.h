@@ -47,6 +47,11 @@ struct device_type {
     /* Power-on state. Device lock held; the vCPUs stand still or the guest asked for it. May be NULL. */
     void (*reset)(struct device *device);
     /*
+     * Whether a reset is complete: nothing that the device began before may still reach guest memory. Device lock held.
+     * A type that has it calls device_went_idle when it becomes true. NULL: at once.
+     */
+    bool (*is_idle)(struct device *device);
+    /*
      * Loop thread, no lock held, after the last access has left: hides regions, stops backends, waits for nothing;
      * calls device_quiesced (once, from any thread) when no work can come any more. NULL: at once.
      */
@@ -80,8 +85,10 @@ struct device {
     struct refcount refs;
     struct device_write_buffer *_Atomic write_buffer;
     _Atomic enum device_state state;
-    struct bh leave;                                   /* loop thread: quiesces once the last access has left */
-    struct bh release;                                 /* loop thread: frees once the last reference is gone */
+    struct bh leave;            /* loop thread: quiesces once the last access has left */
+    struct bh release;          /* loop thread: frees once the last reference is gone */
+    void (*idle)(void *opaque); /* see device_went_idle; set before realize, or NULL */
+    void *idle_opaque;
     void (*gone)(struct device *device, void *opaque); /* told once when GONE; set by device_unplug */
     void *gone_opaque;
 };
@@ -95,6 +102,10 @@ struct device *device_create(const struct device_type *type, const char *id, str
 int device_realize(struct device *device, struct error **err);
 /* Takes the device's lock and resets it. */
 void device_reset(struct device *device);
+/* Whether the last reset is complete. Takes the device's lock. */
+bool device_is_idle(struct device *device);
+/* From a type that has is_idle, device lock held, on any thread: tells whoever waits for the end of a reset. */
+void device_went_idle(struct device *device);
 
 /*
  * Takes the device away: shuts accesses, then quiesces, then shuts work, then is GONE and calls gone(device, opaque)

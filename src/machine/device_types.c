@@ -19,10 +19,14 @@
 #include "hw/timer/rtc.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
+#include "hw/virtio/virtio_serial.h"
 
 const struct device_type *const device_types[] = {
     &virtio_blk_pci_type,
     &virtio_rng_pci_type,
+    &virtio_serial_pci_type,
+    &virtconsole_type,
+    &virtserialport_type,
     &serial_device_type,
     &debugcon_device_type,
     &isa_debug_exit_device_type,

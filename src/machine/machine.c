@@ -39,12 +39,13 @@ struct machine {
     struct machine_requests requests;
     _Atomic uint32_t wanted;
     _Atomic int exit_status;
-    struct bh serve;
+    struct bh serve, finish_reset;
     struct boot_images images;
     struct backends backends;
     struct pc pc;
     bool has_images, has_backends, has_pc;
     bool is_running;
+    bool is_resetting, resume_after_reset;
 };
 
 /* --- requests, from anywhere ------------------------------------------------------------------------------------ */
@@ -116,6 +117,7 @@ static void machine_reset_control_write(void *opaque, uint8_t value)
 
 static void machine_pause(struct machine *machine)
 {
+    machine->resume_after_reset = false;
     if (machine->is_running) {
         machine->is_running = false;
         vm_pause(machine->pc.vm);
@@ -126,7 +128,9 @@ static void machine_pause(struct machine *machine)
 
 static void machine_resume(struct machine *machine)
 {
-    if (!machine->is_running) {
+    if (machine->is_resetting) {
+        machine->resume_after_reset = true;
+    } else if (!machine->is_running) {
         machine->is_running = true;
         clock_start(&machine->guest_clock);
         vm_resume(machine->pc.vm);
@@ -142,24 +146,50 @@ static void machine_end(struct machine *machine, int status)
     event_loop_stop(machine->loop);
 }
 
+/*
+ * The second half of a reset, once no device has anything in flight that would land in the memory of the next boot.
+ * Scheduled by the first half and by every device that finishes its reset.
+ */
+static void machine_finish_reset(void *opaque)
+{
+    struct machine *machine = opaque;
+    struct error *err = NULL;
+
+    if (!machine->is_resetting || !pc_is_idle(&machine->pc)) {
+        return;
+    }
+    machine->is_resetting = false;
+    if (pc_boot(&machine->pc, &machine->images, &err) < 0) {
+        error_report(err);
+        machine_end(machine, EXIT_FAILURE);
+    } else if (machine->resume_after_reset) {
+        machine_resume(machine);
+    }
+}
+
 static void machine_reset(struct machine *machine)
 {
-    bool was_running = machine->is_running;
+    bool resume = machine->is_running || machine->resume_after_reset;
     struct error *err = NULL;
-    int ret;
 
     trace(MACHINE_STATE, "reset");
     machine_pause(machine);
-    ret = pc_reset(&machine->pc, &err);
-    ret = ret < 0 ? ret : pc_boot(&machine->pc, &machine->images, &err);
-    if (ret < 0) {
+    if (pc_reset(&machine->pc, &err) < 0) {
         error_report(err);
         machine_end(machine, EXIT_FAILURE);
         return;
     }
-    if (was_running) {
-        machine_resume(machine);
-    }
+    machine->is_resetting = true;
+    machine->resume_after_reset = resume;
+    bh_schedule(&machine->finish_reset);
+}
+
+/* Any thread, under a device lock. */
+static void machine_device_idle(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    bh_schedule(&machine->finish_reset);
 }
 
 static void machine_serve(void *opaque)
@@ -256,6 +286,8 @@ static int machine_build(struct machine *machine, struct error **err)
         .guest_clock = &machine->guest_clock,
         .requests = &machine->requests,
         .reset_control = {.write = machine_reset_control_write, .opaque = machine},
+        .device_idle = machine_device_idle,
+        .device_idle_opaque = machine,
         .vm_event = machine_vm_event,
         .vm_event_opaque = machine,
     };
@@ -298,6 +330,7 @@ struct machine *machine_create(const struct machine_config *config, struct error
     clock_init_host(&machine->host_clock);
     clock_init_virtual(&machine->guest_clock, &machine->host_clock);
     bh_init(&machine->serve, machine->loop, machine_serve, machine);
+    bh_init(&machine->finish_reset, machine->loop, machine_finish_reset, machine);
     machine->requests = (struct machine_requests){.reset = machine_request_cb_reset,
                                                   .shutdown = machine_request_cb_shutdown,
                                                   .quit = machine_request_cb_quit,
@@ -334,6 +367,7 @@ void machine_destroy(struct machine *machine)
     if (machine->has_images) {
         boot_images_close(&machine->images);
     }
+    bh_destroy(&machine->finish_reset);
     bh_destroy(&machine->serve);
     event_loop_destroy(machine->loop);
     clock_destroy(&machine->guest_clock);

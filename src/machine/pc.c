@@ -179,6 +179,8 @@ int pc_add_device(struct pc *pc, struct device *device, struct error **err)
     } else if (bus && strcmp(bus, "ISA") == 0) {
         isa_device_from(device)->isa = &pc->isa;
     }
+    device->idle = pc->env.device_idle;
+    device->idle_opaque = pc->env.device_idle_opaque;
     ret = device_realize(device, err);
     if (ret < 0) {
         device_put(device);

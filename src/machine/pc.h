@@ -25,6 +25,9 @@ struct pc_env {
     const struct machine_requests *requests;
     struct chardev_table *chardevs;
     struct pci_reset_control reset_control;
+    /* Any thread, under device locks: a device may have finished its reset. */
+    void (*device_idle)(void *opaque);
+    void *device_idle_opaque;
     /* See vm.h. */
     void (*vm_event)(void *opaque, const struct vm_event *event);
     void *vm_event_opaque;
@@ -66,7 +69,11 @@ int pc_add_device(struct pc *pc, struct device *device, struct error **err);
  * so are the devices.
  */
 int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err);
-/* Devices, buses, vCPUs and interrupt controllers as at power-on. The VM is paused. */
+/*
+ * Devices, buses, vCPUs and interrupt controllers as at power-on. The VM is paused. Boot once pc_is_idle: until then a
+ * device may still write what the guest had asked for into memory; env.device_idle tells when to look again.
+ */
 int pc_reset(struct pc *pc, struct error **err);
+bool pc_is_idle(struct pc *pc);
 
 #endif

@@ -90,6 +90,16 @@ int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
     return pc_start_boot_processor(pc, &entry, err);
 }
 
+bool pc_is_idle(struct pc *pc)
+{
+    for (unsigned i = 0; i < pc->device_count; i++) {
+        if (!device_is_idle(pc->devices[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int pc_reset(struct pc *pc, struct error **err)
 {
     for (unsigned i = 0; i < pc->device_count; i++) {

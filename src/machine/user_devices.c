@@ -12,13 +12,17 @@
 #include "hw/char/serial.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
+#include "hw/virtio/virtio_serial.h"
 #include "machine/device_types.h"
 
 /* Whether -device's bus= may name the bus of that type: its only one. */
 static bool user_device_bus_is_known(const struct device_type *type, const char *bus)
 {
-    static const char *const names[][2] = {
-        {"PCI", "pci.0"}, {"PCI", "pcie.0"}, {"ISA", "isa.0"}, {"virtio-serial-bus", "virtio-serial0.0"}};
+    /* Ports name theirs by the device that makes it: see user_device_find_serial. */
+    if (type == &virtconsole_type || type == &virtserialport_type) {
+        return true;
+    }
+    static const char *const names[][2] = {{"PCI", "pci.0"}, {"PCI", "pcie.0"}, {"ISA", "isa.0"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (type->bus && strcmp(type->bus, names[i][0]) == 0 && strcmp(bus, names[i][1]) == 0) {
@@ -64,14 +68,44 @@ static int user_device_wire_rng(struct device *device, const struct pc *pc, cons
     return 0;
 }
 
+/* The virtio-serial device whose bus that is: "ID.0"; the first one if nobody named any. */
+static struct device *user_device_find_serial(const struct pc *pc, const char *bus)
+{
+    for (unsigned i = 0; i < pc->device_count; i++) {
+        struct device *device = pc->devices[i];
+        size_t id_bytes = strlen(device->id);
+
+        if (device->type == &virtio_serial_pci_type &&
+            (!bus || (strncmp(bus, device->id, id_bytes) == 0 && strcmp(bus + id_bytes, ".0") == 0))) {
+            return device;
+        }
+    }
+    return NULL;
+}
+
+static int user_device_wire_port(struct device *port, const struct pc *pc, const struct backends *backends,
+                                 const char *bus, struct error **err)
+{
+    struct device *serial = user_device_find_serial(pc, bus);
+
+    if (!serial) {
+        return error_set(err, -ENOENT, "there is no -device virtio-serial-pci before it%s%s",
+                         bus ? " with the bus " : "", bus ? bus : "");
+    }
+    virtio_serial_port_wire(port, serial, backends->chardevs);
+    return 0;
+}
+
 /* What a type needs to be told beside its properties, which are set, and its bus. */
 static int user_device_wire(struct device *device, const struct pc *pc, const struct backends *backends,
-                            struct error **err)
+                            const char *bus, struct error **err)
 {
     if (device->type == &virtio_blk_pci_type) {
         virtio_blk_wire(device, backends->graph);
     } else if (device->type == &virtio_rng_pci_type) {
         return user_device_wire_rng(device, pc, backends, err);
+    } else if (device->type == &virtconsole_type || device->type == &virtserialport_type) {
+        return user_device_wire_port(device, pc, backends, bus, err);
     }
     return 0;
 }
@@ -99,7 +133,7 @@ static int user_device_make(struct pc *pc, const struct config_device *config, s
         return error_set(err, -ENOMEM, "out of memory");
     }
     ret = user_device_set_options(device, &config->options, err);
-    ret = ret < 0 ? ret : user_device_wire(device, pc, backends, err);
+    ret = ret < 0 ? ret : user_device_wire(device, pc, backends, options_get(&config->options, "bus"), err);
     if (ret < 0) {
         device_put(device);
         return ret;

@@ -662,6 +662,7 @@ const struct device_type virtio_blk_pci_type = {
     .user_creatable = true,
     .realize = blk_realize,
     .reset = virtio_pci_reset,
+    .is_idle = virtio_pci_is_idle,
     .quiesce = virtio_pci_quiesce,
     .destroy = blk_destroy,
 };

@@ -96,6 +96,7 @@ static void virtio_pci_reset_done(struct virtio_device *virtio)
     proxy->queue_select = 0;
     proxy->config_vector = VIRTIO_NO_VECTOR;
     (void)virtio_pci_isr_read(proxy);
+    device_went_idle(virtio->device);
 }
 
 static const struct virtio_transport_ops virtio_pci_transport = {
@@ -551,6 +552,12 @@ void virtio_pci_reset(struct device *device)
     virtio_reset(&proxy->virtio);
     pci_device_reset(&proxy->pci);
     virtio_set_dma_allowed(&proxy->virtio, false);
+}
+
+bool virtio_pci_is_idle(struct device *device)
+{
+    device_assert_locked(device);
+    return virtio_pci_of(device)->virtio.phase != VIRTIO_RESETTING;
 }
 
 static void virtio_pci_stopped(struct virtio_device *virtio)

@@ -82,6 +82,7 @@ void virtio_pci_init(struct virtio_pci *proxy, const struct virtio_class *class)
 int virtio_pci_realize(struct virtio_pci *proxy, uint32_t class_code, struct error **err);
 /* device_type functions. */
 void virtio_pci_reset(struct device *device);
+bool virtio_pci_is_idle(struct device *device);
 void virtio_pci_quiesce(struct device *device);
 void virtio_pci_destroy(struct device *device);
 

@@ -310,6 +310,7 @@ const struct device_type virtio_rng_pci_type = {
     .user_creatable = true,
     .realize = rng_realize,
     .reset = virtio_pci_reset,
+    .is_idle = virtio_pci_is_idle,
     .quiesce = virtio_pci_quiesce,
     .destroy = rng_destroy,
 };

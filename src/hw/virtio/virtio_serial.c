@@ -324,6 +324,7 @@ const struct device_type virtio_serial_pci_type = {
     .user_creatable = true,
     .realize = serial_realize,
     .reset = virtio_pci_reset,
+    .is_idle = virtio_pci_is_idle,
     .quiesce = virtio_pci_quiesce,
     .destroy = virtio_pci_destroy,
 };
