@@ -435,6 +435,54 @@ static void test_terminal_modes(void **state)
     close(master);
 }
 
+/*
+ * The `stdio` chardev with a terminal as standard input and output: keys arrive raw, output leaves, our descriptors'
+ * flags are left alone, and destroying it puts the terminal back.
+ */
+static void test_stdio_terminal(void **state)
+{
+    struct rig *rig = *state;
+    char name[64], text[8] = "";
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    int saved_in = dup(STDIN_FILENO), saved_out = dup(STDOUT_FILENO);
+    int slave, flags, after_flags;
+    size_t got, put;
+    struct termios raw, after;
+    struct chardev *chardev;
+
+    assert_int_equal(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+    slave = open(name, O_RDWR | O_NOCTTY);
+    assert_true(slave >= 0 && saved_in >= 0 && saved_out >= 0);
+    flags = fcntl(slave, F_GETFL);
+    dup2(slave, STDIN_FILENO);
+    dup2(slave, STDOUT_FILENO);
+    chardev = make(rig, "stdio", "s", (const char *[]){"signal", "off", NULL});
+    tcgetattr(slave, &raw);
+    chardev_write(chardev, "out", 3);
+    rig_settle(rig);
+    put = (size_t)read(master, text, 3);
+    assert_int_equal(write(master, "\3x", 2), 2);
+    while (!chardev_is_readable(chardev)) {
+        event_loop_poll(rig->loop, true);
+    }
+    got = chardev_read(chardev, text + 3, 2);
+    after_flags = fcntl(slave, F_GETFL);
+    chardev_destroy(chardev);
+    tcgetattr(slave, &after);
+    dup2(saved_in, STDIN_FILENO);
+    dup2(saved_out, STDOUT_FILENO);
+    assert_int_equal(put, 3);
+    assert_int_equal(got, 2);
+    assert_memory_equal(text, "out\3x", 5);
+    assert_int_equal(raw.c_lflag & (ICANON | ECHO | ISIG), 0);
+    assert_true(after.c_lflag & ICANON);
+    assert_int_equal(after_flags, flags);
+    close(saved_in);
+    close(saved_out);
+    close(slave);
+    close(master);
+}
+
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
 #define PUSHES 3000
@@ -502,6 +550,7 @@ int main(void)
         RIG_TEST(test_mux_keys),
         RIG_TEST(test_mux_ports),
         RIG_TEST(test_mux_stamps),
+        RIG_TEST(test_stdio_terminal),
         RIG_TEST(test_write_from_thread),
     };
 
