@@ -29,6 +29,9 @@ static int run_machine(const struct cli *cli, struct signal_watch *watch, struct
     struct machine *machine = machine_create(&cli->config, err);
     int ret = machine ? 0 : -1;
 
+    if (ret == 0) {
+        signal_watch_set_machine(watch, machine);
+    }
     if (ret == 0 && cli->pidfile) {
         ret = pidfile_create(pidfile, cli->pidfile, err);
     }
@@ -36,7 +39,6 @@ static int run_machine(const struct cli *cli, struct signal_watch *watch, struct
         ret = process_detach(ready_fd, err);
     }
     if (ret == 0) {
-        signal_watch_set_machine(watch, machine);
         *status = machine_run(machine);
     }
     signal_watch_stop(watch);
@@ -60,7 +62,7 @@ static int run(const struct cli *cli, struct error **err)
     }
     hdl_thread_register_main();
     terminal_catch_signals();
-    ret = signal_watch_start(&watch, &pidfile, err);
+    ret = signal_watch_start(&watch, err);
     if (ret == 0) {
         ret = run_machine(cli, &watch, &pidfile, ready_fd, &status, err);
     }

@@ -149,21 +149,17 @@ static void signal_watch_run(void *opaque)
             machine_ask_quit(machine);
         } else {
             terminal_restore();
-            if (watch->pidfile->fd >= 0) {
-                unlink(watch->pidfile->path);
-            }
             _exit(128 + number);
         }
     }
 }
 
-int signal_watch_start(struct signal_watch *watch, struct pidfile *pidfile, struct error **err)
+int signal_watch_start(struct signal_watch *watch, struct error **err)
 {
     sigset_t set;
 
     atomic_init(&watch->machine, NULL);
     atomic_init(&watch->ending, false);
-    watch->pidfile = pidfile;
     signal_set_make(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);

@@ -31,16 +31,16 @@ void pidfile_remove(struct pidfile *pidfile);
 
 /*
  * A thread that takes SIGINT, SIGTERM and SIGHUP, which are blocked everywhere else. machine NULL: none exists yet, and
- * a signal ends the process at once. machine, ending: any thread, atomically. The rest: immutable.
+ * a signal ends the process at once. machine, ending: any thread, atomically. thread: the main thread.
  */
 struct signal_watch {
     struct machine *_Atomic machine;
     _Atomic bool ending;
-    struct pidfile *pidfile;
     struct hdl_thread thread;
 };
 /* Before any other thread exists. */
-int signal_watch_start(struct signal_watch *watch, struct pidfile *pidfile, struct error **err);
+int signal_watch_start(struct signal_watch *watch, struct error **err);
+/* From here on signals ask the machine to quit. Before there is a pid file, so that it can't be left behind. */
 void signal_watch_set_machine(struct signal_watch *watch, struct machine *machine);
 /* Ends the thread. The machine may go afterwards. */
 void signal_watch_stop(struct signal_watch *watch);

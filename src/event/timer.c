@@ -248,8 +248,8 @@ void timer_arm(struct timer *timer, uint64_t deadline_ns)
     heap_insert(heap, timer);
     first = timer->heap_index == 0;
     hdl_mutex_unlock(&loop->timer_lock);
-    if (first) {
-        event_loop_wake(loop); /* its wait ends earlier now */
+    if (first && !event_loop_is_current(loop)) {
+        event_loop_wake(loop); /* its wait ends earlier now; the loop thread itself looks again before it waits */
     }
 }
 
