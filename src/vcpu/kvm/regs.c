@@ -468,6 +468,20 @@ int kvm_set_state(struct vcpu *common, const struct cpu_state *state, struct err
     return state_set(kvm_vcpu_of(common), state, true, err);
 }
 
+/*
+ * Makes KVM set its page tables up anew. After a shutdown with paging off, KVM on AMD forgets to: it clears the
+ * processor's control block and keeps its own idea that nothing changed, and the guest never fetches an instruction
+ * again. CR3 means nothing while paging is off, but changing it makes KVM start over.
+ */
+static int regs_renew_paging(struct kvm_vcpu *vcpu, const struct cpu_state *state)
+{
+    struct kvm_sregs sregs;
+
+    sregs_to_kvm(&sregs, state);
+    sregs.cr3 ^= 0x1000;
+    return kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
+}
+
 /* The time-stamp counter goes on, as it does on hardware that is reset while its clock runs. */
 int kvm_reset_state(struct vcpu *common, struct error **err)
 {
@@ -480,6 +494,10 @@ int kvm_reset_state(struct vcpu *common, struct error **err)
     }
     cpu_state_reset(state, common->bootstrap);
     state->gpr[CPU_RDX] = vcpu->reset_edx;
+    ret = regs_renew_paging(vcpu, state);
+    if (ret < 0) {
+        return REGS_FAIL(ret, err, "reset a vCPU");
+    }
     ret = state_set(vcpu, state, false, err);
     if (ret < 0) {
         return ret;

@@ -162,8 +162,22 @@ static void kvm_decode_mmio(struct kvm_run *run, struct vcpu_exit *exit)
     exit->mmio.data = run->mmio.data;
 }
 
-static void kvm_decode(struct kvm_run *run, struct vcpu_exit *exit)
+/*
+ * HLT comes out only when the machine has the interrupt controllers. An NMI that KVM already holds, because it came
+ * while an earlier one was being handled, ends the halt at once; nobody else would.
+ */
+static bool kvm_halt_is_over(struct kvm_vcpu *vcpu)
 {
+    struct kvm_vcpu_events events;
+
+    return kvm_ioctl(vcpu->fd, KVM_GET_VCPU_EVENTS, &events) == 0 && !events.nmi.masked &&
+           (events.nmi.pending || events.nmi.injected);
+}
+
+static void kvm_decode(struct kvm_vcpu *vcpu, struct vcpu_exit *exit)
+{
+    struct kvm_run *run = vcpu->run;
+
     switch (run->exit_reason) {
     case KVM_EXIT_IO:
         kvm_decode_pio(run, exit);
@@ -172,7 +186,7 @@ static void kvm_decode(struct kvm_run *run, struct vcpu_exit *exit)
         kvm_decode_mmio(run, exit);
         break;
     case KVM_EXIT_HLT:
-        exit->kind = VCPU_EXIT_HLT;
+        exit->kind = kvm_halt_is_over(vcpu) ? VCPU_EXIT_AGAIN : VCPU_EXIT_HLT;
         break;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
         exit->kind = VCPU_EXIT_IRQ_WINDOW;
@@ -257,7 +271,7 @@ void kvm_run(struct vcpu *common, struct vcpu_exit *exit)
     } else if (unlikely(kvm_failed_for_slots(kvm, vcpu->run, begun))) {
         exit->kind = VCPU_EXIT_AGAIN;
     } else {
-        kvm_decode(vcpu->run, exit);
+        kvm_decode(vcpu, exit);
     }
     trace(VCPU_EXIT, "vcpu %u: reason %u error %d", common->index, vcpu->run->exit_reason, error);
 }

@@ -299,6 +299,22 @@ void flat_start_long(struct flat_machine *machine, unsigned cpu)
     flat_set_state(machine, cpu, &state);
 }
 
+/* Where the vCPUs are, for whoever has to find out why a guest doesn't come to its end. */
+static void flat_print_states(struct flat_machine *machine)
+{
+    static char text[4096];
+    struct cpu_state state;
+
+    vm_pause(machine->vm);
+    for (unsigned i = 0; i < machine->cpu_count; i++) {
+        vcpu_get_state(machine->cpus[i], &state, NULL);
+        cpu_state_format(&state, text, sizeof(text));
+        print_message("vCPU %u, exits %lu, halted %d, nmi pending %d masked %d\n%s", i,
+                      (unsigned long)atomic_load(&machine->cpus[i]->exits), machine->cpus[i]->halted,
+                      state.events.nmi_pending, state.events.nmi_masked, text);
+    }
+}
+
 unsigned flat_wait_done(struct flat_machine *machine)
 {
     struct timespec deadline;
@@ -310,6 +326,7 @@ unsigned flat_wait_done(struct flat_machine *machine)
             return atomic_load(&machine->done_value);
         }
         if (errno != EINTR) {
+            flat_print_states(machine);
             fail_msg("the guest didn't come to its end (%u events, last: %s)", machine->event_count,
                      machine->event_what);
         }

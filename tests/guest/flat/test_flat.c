@@ -545,7 +545,8 @@ static void test_probe_is_consistent(void **state)
     print_message("%s\n", probe.summary);
 }
 
-int main(void)
+/* test_flat [PATTERN]: only the tests whose names match. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_probe_is_consistent),
@@ -580,6 +581,9 @@ int main(void)
         return 77;
     }
     close(fd);
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     hdl_thread_register_main();
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     hdl_thread_unregister_main();
