@@ -289,6 +289,24 @@ def disks_in_all_spellings():
             check(done.returncode == 3 and not done.stderr, args, done)
 
 
+@test
+def devices_with_what_they_refer_to():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder, "", 1)
+        for args in ("-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-pci,rng=r",
+                     "-device virtio-rng,addr=7",
+                     "-chardev null,id=c -device virtio-serial-pci -device virtconsole,chardev=c",
+                     "-chardev null,id=c -device virtio-serial-pci,id=vs -device virtserialport,chardev=c,bus=vs.0",
+                     "-debugcon null -serial null -serial none -serial pty",
+                     f"-chardev socket,id=c,path={folder}/socket,server=on,wait=off -serial chardev:c"):
+            done = run(*BASE, "-kernel", kernel, *args.split())
+            check(done.returncode == 3, args, done)
+        check(os.listdir(folder) == ["guest"], "left", os.listdir(folder))
+        refused(*BASE, "-kernel", kernel, "-device", "virtio-rng-pci,addr=1f", "-device", "virtio-rng-pci,addr=5",
+                "-device", "virtio-rng-pci,addr=5", says="virtio-rng-pci")
+
+
 def start(*args, **more):
     return subprocess.Popen([HEDDLE, *map(str, args)], **more)
 
