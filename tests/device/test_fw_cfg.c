@@ -213,6 +213,10 @@ static void test_dma_hostile(void **state)
     assert_int_equal(dma(rig, select | DMA_READ, 0, UINT64_MAX), 0);                 /* nothing at all */
     assert_int_equal(dma(rig, DMA_SKIP, UINT32_MAX, 0), 0);                          /* the offset saturates */
     assert_int_equal(dma(rig, DMA_SKIP, UINT32_MAX, 0), 0);
+    assert_int_equal(dma(rig, select | DMA_SKIP, 2, 0), 0);
+    assert_int_equal(dma(rig, DMA_SKIP, UINT32_MAX, 0), 0);
+    assert_int_not_equal(big[1], 0);
+    assert_int_equal(rig_inb(rig, DATA), 0); /* past the end, not back at byte 1 */
     read_item(rig, FW_CFG_SIGNATURE, &byte, 1);
     assert_int_equal(byte, 'Q');
     assert_int_equal(dma(rig, select | DMA_READ, 64, DESCRIPTOR - 32), 0); /* over its own descriptor: copied once */

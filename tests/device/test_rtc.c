@@ -202,31 +202,38 @@ static void test_alarm(void **state)
 }
 
 /* The alarm's arithmetic against the obvious way to do it. */
-static bool field_matches(uint8_t alarm, uint8_t now)
+static bool field_matches(uint8_t alarm, int64_t now)
 {
-    return alarm >= 0xc0 || alarm == now;
+    return alarm >= 0xc0 || alarm == (now / 10 << 4 | now % 10);
+}
+
+static int64_t alarm_search(const uint8_t *cmos, int64_t after)
+{
+    do {
+        after++;
+    } while (!field_matches(cmos[RTC_HOURS_ALARM], after / 3600 % 24) ||
+             !field_matches(cmos[RTC_MINUTES_ALARM], after / 60 % 60) ||
+             !field_matches(cmos[RTC_SECONDS_ALARM], after % 60));
+    return after;
 }
 
 static void test_alarm_against_search(void **state)
 {
-    static const uint8_t choices[] = {0x00, 0x01, 0x29, 0x30, 0x59, 0xff};
-    static const uint8_t hours[] = {0x00, 0x01, 0x12, 0x23, 0xff};
-    uint8_t cmos[RTC_CMOS_BYTES] = {0}, now[RTC_CMOS_BYTES];
+    static const uint8_t choices[] = {0x00, 0x29, 0x59, 0xff};
+    static const uint8_t hours[] = {0x00, 0x12, 0x23, 0xff};
+    uint8_t cmos[RTC_CMOS_BYTES] = {0};
 
-    for (unsigned i = 0; i < 5 * 6 * 6; i++) {
-        cmos[RTC_HOURS_ALARM] = hours[i % 5];
-        cmos[RTC_MINUTES_ALARM] = choices[i / 5 % 6];
-        cmos[RTC_SECONDS_ALARM] = choices[i / 30];
-        for (int64_t after = START; after < START + 90000; after += 7919) {
-            int64_t found = after;
-
-            do {
-                rtc_time_encode(now, RTC_B_24_HOURS, ++found);
-            } while (!field_matches(cmos[RTC_HOURS_ALARM], now[RTC_HOURS]) ||
-                     !field_matches(cmos[RTC_MINUTES_ALARM], now[RTC_MINUTES]) ||
-                     !field_matches(cmos[RTC_SECONDS_ALARM], now[RTC_SECONDS]));
-            assert_int_equal(rtc_alarm_next(cmos, RTC_B_24_HOURS, after), found);
+    for (unsigned i = 0; i < 4 * 4 * 4; i++) {
+        cmos[RTC_HOURS_ALARM] = hours[i % 4];
+        cmos[RTC_MINUTES_ALARM] = choices[i / 4 % 4];
+        cmos[RTC_SECONDS_ALARM] = choices[i / 16];
+        for (int64_t after = START; after < START + 90000; after += 15619) {
+            assert_int_equal(rtc_alarm_next(cmos, RTC_B_24_HOURS, after), alarm_search(cmos, after));
         }
+        /* Just before and just at a match. */
+        int64_t match = rtc_alarm_next(cmos, RTC_B_24_HOURS, START);
+        assert_int_equal(rtc_alarm_next(cmos, RTC_B_24_HOURS, match - 1), match);
+        assert_int_equal(rtc_alarm_next(cmos, RTC_B_24_HOURS, match), alarm_search(cmos, match));
     }
 }
 
