@@ -165,13 +165,31 @@ static void pc_destroy_pci(struct pc *pc)
 
 /* --- devices ---------------------------------------------------------------------------------------------------- */
 
+static void pc_loop_has_turned(void *opaque)
+{
+}
+
+/*
+ * Gives up the last reference and waits until the device is freed, which its own loop does: the buses that it leaves
+ * may go after that.
+ */
+static void pc_drop_device(struct pc *pc, struct device *device)
+{
+    struct event_loop *loop = device->loop;
+
+    device_put(device);
+    if (loop != pc->env.loop) {
+        event_loop_call(loop, pc_loop_has_turned, NULL);
+    }
+}
+
 int pc_add_device(struct pc *pc, struct device *device, struct error **err)
 {
     const char *bus = device->type->bus;
     int ret;
 
     if (pc->device_count == PC_DEVICES_MAX) {
-        device_put(device);
+        pc_drop_device(pc, device);
         return error_set(err, -ENOSPC, "more than %d devices", PC_DEVICES_MAX);
     }
     if (bus && strcmp(bus, "PCI") == 0) {
@@ -183,7 +201,7 @@ int pc_add_device(struct pc *pc, struct device *device, struct error **err)
     device->idle_opaque = pc->env.device_idle_opaque;
     ret = device_realize(device, err);
     if (ret < 0) {
-        device_put(device);
+        pc_drop_device(pc, device);
         return ret;
     }
     pc->devices[pc->device_count++] = device;
@@ -362,7 +380,7 @@ static void pc_remove_devices(struct pc *pc)
             event_loop_poll(pc->env.loop, true);
         }
         hdl_rcu_synchronize();
-        device_put(device);
+        pc_drop_device(pc, device);
         if (loop && loop != pc->env.loop) {
             event_loop_call(loop, pc_loop_passed, NULL); /* its loop frees it, and that before the board goes */
         }
