@@ -204,6 +204,22 @@ static void test_split_loop(void **state)
     bad_desc_run(0, BUFFER, 4, NEXT, 0xffff);
 }
 
+/* One past the table, where the avail ring begins: made to look like a descriptor there, and still refused. */
+static void test_split_past_table(void **state)
+{
+    struct hostile test;
+
+    hostile_open(&test, 0);
+    assert_int_equal(test.queue->driver_gpa, test.queue->desc_gpa + 16 * 16);
+    driver_desc_set(test.queue, 0, BUFFER, 4, NEXT, 16);
+    /* Bits 16 to 31 of the address are the avail index. */
+    driver_desc_set(test.queue, 16, 0x10000 + BUFFER, 4, WRITE, 0);
+    driver_queue_kick(test.queue, true);
+    assert_int_equal(test.echo->popped, 0);
+    hostile_expect_broken(&test);
+    hostile_close(&test);
+}
+
 static void test_split_heads(void **state)
 {
     struct hostile test;
@@ -406,12 +422,13 @@ static void test_ring_hidden(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_chains),     cmocka_unit_test(test_bad_indirect),
-        cmocka_unit_test(test_bad_tables),     cmocka_unit_test(test_split_loop),
-        cmocka_unit_test(test_split_heads),    cmocka_unit_test(test_split_same_head),
-        cmocka_unit_test(test_packed_laps),    cmocka_unit_test(test_packed_any_id),
-        cmocka_unit_test(test_bad_rings),      cmocka_unit_test(test_registers),
-        cmocka_unit_test(test_every_register), cmocka_unit_test(test_ring_hidden),
+        cmocka_unit_test(test_bad_chains),      cmocka_unit_test(test_bad_indirect),
+        cmocka_unit_test(test_bad_tables),      cmocka_unit_test(test_split_loop),
+        cmocka_unit_test(test_split_heads),     cmocka_unit_test(test_split_past_table),
+        cmocka_unit_test(test_split_same_head), cmocka_unit_test(test_packed_laps),
+        cmocka_unit_test(test_packed_any_id),   cmocka_unit_test(test_bad_rings),
+        cmocka_unit_test(test_registers),       cmocka_unit_test(test_every_register),
+        cmocka_unit_test(test_ring_hidden),
     };
     int ret;
 

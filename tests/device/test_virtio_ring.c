@@ -461,6 +461,10 @@ static void test_negotiation(void **state)
     machine_write(&test.machine, test.driver.common + 0x0c, 4, 1);
     machine_write(&test.machine, test.driver.common + 0x14, 1, 11);
     assert_int_equal(virtio_driver_status(&test.driver), 3);
+    /* The legacy interface: neither. */
+    machine_write(&test.machine, test.driver.common + 0x0c, 4, 0);
+    machine_write(&test.machine, test.driver.common + 0x14, 1, 11);
+    assert_int_equal(virtio_driver_status(&test.driver), 3);
     /* Nor does DRIVER_OK without it. */
     machine_write(&test.machine, test.driver.common + 0x14, 1, 7);
     assert_int_equal(virtio_driver_status(&test.driver), 3);

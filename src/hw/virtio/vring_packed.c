@@ -41,15 +41,7 @@ static bool packed_is_available(struct virtqueue *queue)
     uint64_t word = vring_load64_acquire(queue->desc_map.host, 16 * (size_t)queue->avail_index + 8);
     uint16_t flags = packed_word_from(word).flags;
 
-    if ((bool)(flags & PACKED_AVAIL) != queue->avail_wrap || (bool)(flags & PACKED_USED) == queue->avail_wrap) {
-        return false;
-    }
-    if (queue->slots_in_use >= queue->size) {
-        virtio_fail(queue->virtio, "queue %u: descriptor %u is available before it was used", queue->index,
-                    queue->avail_index);
-        return false;
-    }
-    return true;
+    return (bool)(flags & PACKED_AVAIL) == queue->avail_wrap && (bool)(flags & PACKED_USED) != queue->avail_wrap;
 }
 
 /* Buffers follow one another in an indirect table of a packed ring; only WRITE means something (2.8.8). */
@@ -116,7 +108,8 @@ static bool packed_pop(struct virtqueue *queue, struct virtqueue_element *elemen
 
     while (more) {
         if (count == room) {
-            virtio_fail(queue->virtio, "queue %u: descriptor chain is longer than the ring", queue->index);
+            virtio_fail(queue->virtio, "queue %u: descriptors %u to %u are available before they were used",
+                        queue->index, queue->avail_index, index);
             return false;
         }
         if (!packed_walk_one(queue, element, index, &more)) {
