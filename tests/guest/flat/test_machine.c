@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A whole machine, built from a configuration, with a Multiboot guest of a few instructions: it ends, resets and powers
+ * off, and everything can be taken down again. Skipped where there is no /dev/kvm.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/thread.h"
+#include "machine/machine.h"
+
+enum { LOAD = 0x200000, HEADER_BYTES = 32 };
+
+struct machine_test {
+    char path[40];
+    char *accels[1];
+    struct config_device device;
+    struct machine_config config;
+};
+
+/* A flat Multiboot image: the header, then the code. */
+static void make_kernel(struct machine_test *test, const uint8_t *code, size_t code_bytes)
+{
+    uint8_t image[256] = {0};
+    int fd;
+
+    assert_true(HEADER_BYTES + code_bytes <= sizeof(image));
+    store_le32(image, 0x1BADB002);
+    store_le32(image + 4, 1 << 16);
+    store_le32(image + 8, -(0x1BADB002u + (1 << 16)));
+    store_le32(image + 12, LOAD);
+    store_le32(image + 16, LOAD);
+    store_le32(image + 28, LOAD + HEADER_BYTES);
+    memcpy(image + HEADER_BYTES, code, code_bytes);
+    strcpy(test->path, "/tmp/heddle-machine-XXXXXX");
+    fd = mkstemp(test->path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, image, sizeof(image)), (ssize_t)sizeof(image));
+    close(fd);
+}
+
+static int setup(void **state)
+{
+    struct machine_test *test = calloc(1, sizeof(*test));
+
+    test->accels[0] = (char *)"kvm";
+    test->device.type = (char *)"isa-debug-exit";
+    test->config = (struct machine_config){
+        .accels = test->accels,
+        .accel_count = 1,
+        .cpus = 2,
+        .sockets = 1,
+        .cores = 2,
+        .threads = 1,
+        .ram_bytes = 4 << 20,
+        .kernel = test->path,
+        .append = (char *)"",
+        .devices = &test->device,
+        .device_count = 1,
+    };
+    *state = test;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct machine_test *test = *state;
+
+    unlink(test->path);
+    free(test);
+    return 0;
+}
+
+static int run(struct machine_test *test)
+{
+    struct error *err = NULL;
+    struct machine *machine = machine_create(&test->config, &err);
+    int status;
+
+    if (!machine) {
+        fail_msg("%s", err->message);
+    }
+    status = machine_run(machine);
+    machine_destroy(machine);
+    return status;
+}
+
+static void test_debug_exit(void **state)
+{
+    static const uint8_t code[] = {
+        0x66, 0xBA, 0x01, 0x05, /* mov dx, 0x501 */
+        0xB0, 0x15,             /* mov al, 0x15 */
+        0xEE,                   /* out dx, al */
+        0xEB, 0xFE,             /* jmp . */
+    };
+
+    make_kernel(*state, code, sizeof(code));
+    assert_int_equal(run(*state), 0x15 << 1 | 1);
+}
+
+static void test_reset_then_power_off(void **state)
+{
+    static const uint8_t code[] = {
+        0xFF, 0x05, 0x00, 0x00, 0x30, 0x00,       /* inc dword [0x300000], which a reset leaves alone */
+        0x83, 0x3D, 0x00, 0x00, 0x30, 0x00, 0x03, /* cmp dword [0x300000], 3 */
+        0x7D, 0x09,                               /* jge off */
+        0x66, 0xBA, 0xF9, 0x0C,                   /* mov dx, 0xcf9 */
+        0xB0, 0x06,                               /* mov al, 6 */
+        0xEE,                                     /* out dx, al */
+        0xEB, 0xFE,                               /* jmp . */
+        0x66, 0xBA, 0x04, 0x06,                   /* off: mov dx, PM1a control */
+        0x66, 0xB8, 0x00, 0x34,                   /* mov ax, S5 and SLP_EN */
+        0x66, 0xEF,                               /* out dx, ax */
+        0xEB, 0xFE,                               /* jmp . */
+    };
+
+    make_kernel(*state, code, sizeof(code));
+    assert_int_equal(run(*state), 0);
+}
+
+/* A triple fault is a reset; told not to reboot, the machine ends with success. */
+static void test_triple_fault_without_reboot(void **state)
+{
+    static const uint8_t code[] = {0x0F, 0x0B}; /* ud2, with no interrupt table */
+    struct machine_test *test = *state;
+
+    test->config.on_reboot = CONFIG_ACTION_EXIT;
+    make_kernel(test, code, sizeof(code));
+    assert_int_equal(run(test), 0);
+}
+
+static void test_bad_device_leaves_nothing(void **state)
+{
+    static const uint8_t code[] = {0xEB, 0xFE};
+    struct machine_test *test = *state;
+    struct error *err = NULL;
+
+    make_kernel(test, code, sizeof(code));
+    assert_int_equal(options_set(&test->device.options, "iobase", "0x10001"), 0);
+    assert_null(machine_create(&test->config, &err));
+    assert_non_null(strstr(err->message, "-device isa-debug-exit"));
+    error_free(err);
+    options_release(&test->device.options);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reset_then_power_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_triple_fault_without_reboot, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_bad_device_leaves_nothing, setup, teardown),
+    };
+    int failed;
+
+    if (access("/dev/kvm", R_OK | W_OK) != 0) {
+        puts("1..0 # SKIP no /dev/kvm");
+        return 77;
+    }
+    hdl_thread_register_main();
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    hdl_thread_unregister_main();
+    return failed;
+}
