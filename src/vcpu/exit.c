@@ -177,8 +177,8 @@ void vcpu_handle_exit(struct vcpu *vcpu, const struct vcpu_exit *exit)
         vcpu_post_event(vcpu, exit->system_event, exit_system_event_name(exit->system_event), false);
         break;
     case VCPU_EXIT_FAILED:
-        vcpu_post_event(vcpu, VM_EVENT_FAILED, exit->failure, true);
         vm_fail(vcpu->vm);
+        vcpu_post_event(vcpu, VM_EVENT_FAILED, exit->failure, true);
         break;
     case VCPU_EXIT_INTERRUPTED:
     case VCPU_EXIT_IRQ_WINDOW: /* the next turn offers the interrupt */
