@@ -9,9 +9,7 @@
 #ifdef HDL_THREAD_SAFETY
 #define HDL_ATTRIBUTE(x) __attribute__((x))
 #else
-#define HDL_ATTRIBUTE(x) /* Only for functions that set up or take down an object which no other thread can see. */
-#define HDL_UNSHARED     HDL_ATTRIBUTE(no_thread_safety_analysis)
-
+#define HDL_ATTRIBUTE(x)
 #endif
 
 #define HDL_CAPABILITY(name)     HDL_ATTRIBUTE(capability(name))

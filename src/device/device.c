@@ -2,9 +2,11 @@
 /*
  * The life of a device, from creation to its last reference, and deferred work on top of the device lock.
  *
- * Nothing here waits. Each step of leaving is started by whoever finished the one before: the last access that leaves
- * schedules the quiesce on the device's loop, the device says when it is quiet, the last work that has run makes it
- * GONE, and the last reference has it freed on its loop. A guest can delay a step only by the length of one handler.
+ * Nothing here waits. Each step of leaving is started by whoever finished the one before: a grace period after the last
+ * access has left, the device's loop quiesces it; the device says when it is quiet; a grace period after its last work
+ * has run it is GONE; the last reference has it freed on its loop. The first grace period is for lockless handlers,
+ * which hold no reference, the second for readers of flat views that still show its regions. A guest can delay a step
+ * only by the length of one handler.
  */
 #include "device/device.h"
 
@@ -93,14 +95,21 @@ void device_went_idle(struct device *device)
     }
 }
 
-static void device_work_drained(struct gate *gate)
+/* After a grace period: no reader of an old flat view looks at the device any more. */
+static void device_is_gone(struct rcu_head *head)
 {
-    struct device *device = container_of(gate, struct device, work);
+    struct device *device = container_of(head, struct device, rcu);
 
     device_set_state(device, DEVICE_GONE);
     if (device->gone) {
         device->gone(device, device->gone_opaque);
     }
+    device_put(device); /* device_unplug's */
+}
+
+static void device_work_drained(struct gate *gate)
+{
+    hdl_rcu_call(&container_of(gate, struct device, work)->rcu, device_is_gone);
 }
 
 void device_quiesced(struct device *device)
@@ -119,9 +128,10 @@ static void device_leave(void *opaque)
     }
 }
 
-static void device_access_drained(struct gate *gate)
+/* After a grace period: lockless handlers that had begun when the gate was shut have ended. */
+static void device_accesses_ended(struct rcu_head *head)
 {
-    struct device *device = container_of(gate, struct device, access);
+    struct device *device = container_of(head, struct device, rcu);
 
     if (device->loop) {
         bh_schedule(&device->leave);
@@ -130,8 +140,14 @@ static void device_access_drained(struct gate *gate)
     }
 }
 
+static void device_access_drained(struct gate *gate)
+{
+    hdl_rcu_call(&container_of(gate, struct device, access)->rcu, device_accesses_ended);
+}
+
 void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque)
 {
+    device_get(device);
     device->gone = gone;
     device->gone_opaque = opaque;
     device_set_state(device, DEVICE_LEAVING);

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/gate.h"
+#include "base/rcu.h"
 #include "base/refcount.h"
 #include "device/device_lock.h"
 #include "device/property.h"
@@ -52,8 +53,9 @@ struct device_type {
      */
     bool (*is_idle)(struct device *device);
     /*
-     * Loop thread, no lock held, after the last access has left: hides regions, stops backends, waits for nothing;
-     * calls device_quiesced (once, from any thread) when no work can come any more. NULL: at once.
+     * Loop thread (RCU's if it has no loop), no lock held, after the last access has left: hides regions, stops
+     * backends, waits for nothing; calls device_quiesced (once, from any thread) when no work can come any more. NULL:
+     * at once.
      */
     void (*quiesce)(struct device *device);
     /* Frees what realize allocated. Loop thread, no lock held, after the last reference is gone. May be NULL. */
@@ -85,6 +87,7 @@ struct device {
     struct refcount refs;
     struct device_write_buffer *_Atomic write_buffer;
     _Atomic enum device_state state;
+    struct rcu_head rcu;        /* the grace periods of leaving, one at a time */
     struct bh leave;            /* loop thread: quiesces once the last access has left */
     struct bh release;          /* loop thread: frees once the last reference is gone */
     void (*idle)(void *opaque); /* see device_went_idle; set before realize, or NULL */
@@ -109,8 +112,9 @@ void device_went_idle(struct device *device);
 
 /*
  * Takes the device away: shuts accesses, then quiesces, then shuts work, then is GONE and calls gone(device, opaque)
- * on whatever thread came last. Returns at once. Configuration thread, no lock held.
- * After `gone` no handler and no work of the device runs or will run.
+ * (may be NULL) on RCU's thread. Returns at once; holds a reference until gone has returned. Configuration thread, no
+ * lock held. In `gone` no handler and no work of the device runs or will run, and, if quiesce hid its regions, no
+ * look-up sees them. hdl_rcu_barrier waits for gone calls under way.
  */
 void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque);
 /* From a type's quiesce, see there. */

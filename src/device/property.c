@@ -5,6 +5,7 @@
  */
 #include "device/property.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -149,7 +150,10 @@ void property_set_defaults(void *object, const struct property *table)
 {
     for (const struct property *property = table; property->name; property++) {
         if (property->default_value) {
-            property_parse(object, property, property->default_value, NULL);
+            int ret = property_parse(object, property, property->default_value, NULL);
+
+            assert(ret == 0);
+            (void)ret;
         } else if (property->type == PROPERTY_PCI_ADDR) {
             *(int32_t *)((char *)object + property->offset) = -1;
         }

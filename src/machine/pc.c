@@ -379,7 +379,7 @@ static void pc_remove_devices(struct pc *pc)
         while (atomic_load_explicit(&device->state, memory_order_acquire) != DEVICE_GONE) {
             event_loop_poll(pc->env.loop, true);
         }
-        hdl_rcu_synchronize();
+        hdl_rcu_barrier(); /* unplug's own reference is dropped after GONE */
         pc_drop_device(pc, device);
         if (loop && loop != pc->env.loop) {
             event_loop_call(loop, pc_loop_passed, NULL); /* its loop frees it, and that before the board goes */

@@ -232,7 +232,7 @@ void pci_machine_remove(struct pci_machine *machine, struct device *device)
     while (!atomic_load(&gone)) {
         pci_machine_poll(machine);
     }
-    hdl_rcu_synchronize();
+    hdl_rcu_barrier(); /* unplug's own reference is dropped after the call of gone */
     device_put(device);
     pci_machine_poll(machine);
 }

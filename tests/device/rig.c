@@ -139,9 +139,10 @@ void rig_remove(struct rig *rig, struct device *device)
     bool gone = false;
 
     device_unplug(device, rig_gone, &gone);
-    rig_settle(rig);
+    do {
+        hdl_rcu_barrier(); /* leaving takes grace periods */
+    } while (event_loop_poll(rig->loop, false));
     assert_true(gone);
-    hdl_rcu_synchronize();
     device_put(device);
     rig_settle(rig);
 }

@@ -335,13 +335,15 @@ static void test_removal_waits_for_what_is_under_way(void **state)
     start(&m, BLK_FEATURES);
     hold_some(&m, requests, 3);
     device_unplug(m.device, on_gone, (void *)&gone);
+    hdl_rcu_barrier();
     pci_machine_poll(&m.machine);
+    hdl_rcu_barrier();
     assert_false(gone);
     assert_int_equal(block_close(m.graph, "d", NULL), -EBUSY);
     disk_release(&m);
     pci_machine_poll(&m.machine);
+    hdl_rcu_barrier();
     assert_true(gone);
-    hdl_rcu_synchronize();
     device_put(m.device);
     m.device = NULL;
     pci_machine_poll(&m.machine);

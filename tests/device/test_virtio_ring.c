@@ -430,15 +430,17 @@ static void test_unplug_in_flight(void **state)
     ring_send_one(&test);
     device_get(device);
     device_unplug(device, NULL, NULL);
+    hdl_rcu_barrier();
     pci_machine_poll(&test.machine);
+    hdl_rcu_barrier();
     assert_int_equal(atomic_load(&device->state), DEVICE_LEAVING);
     assert_int_equal(machine_config_read(&test.machine, test.driver.devfn, 0, 4), 0xffffffff);
     device_lock(device);
     virtio_echo_release(test.echo, false);
     device_unlock(device);
     pci_machine_poll(&test.machine);
+    hdl_rcu_barrier();
     assert_int_equal(atomic_load(&device->state), DEVICE_GONE);
-    hdl_rcu_synchronize();
     device_put(device);
     device_put(device);
     pci_machine_poll(&test.machine);

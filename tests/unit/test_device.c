@@ -85,8 +85,10 @@ static struct test_device *test_device_new(struct event_loop *loop, struct devic
     return test;
 }
 
+/* With what waits for a grace period. */
 static void poll_dry(struct event_loop *loop)
 {
+    hdl_rcu_barrier();
     while (event_loop_poll(loop, false)) {
     }
 }
@@ -217,7 +219,8 @@ static void on_gone(struct device *device, void *opaque)
 static void test_unplug_goes_step_by_step(void **state)
 {
     struct event_loop *loop = event_loop_create("test", NULL);
-    bool destroyed, gone = false;
+    bool destroyed;
+    bool gone = false; /* read after a barrier only */
     struct test_device *test = test_device_new(loop, NULL, &destroyed);
 
     assert_true(device_tryget(&test->device));
@@ -236,6 +239,7 @@ static void test_unplug_goes_step_by_step(void **state)
     assert_false(gone);
     device_unlock(&test->device);
     assert_int_equal(test->works[0].runs, 1);
+    hdl_rcu_barrier();
     assert_true(gone);
     assert_int_equal(device_submit(&test->device, &test->works[0].work), -ENODEV);
     assert_int_equal(test->works[0].runs, 1);
