@@ -151,12 +151,57 @@ static void test_bad_device_leaves_nothing(void **state)
     options_release(&test->device.options);
 }
 
+static void add_device(struct config_device *device, const char *type, const char *key, const char *value)
+{
+    device->type = (char *)type;
+    if (key) {
+        assert_int_equal(options_set(&device->options, key, value), 0);
+    }
+}
+
+/* Every kind of backend and of loop is made, used by a device, and taken down again. */
+static void test_devices_come_and_go(void **state)
+{
+    static const uint8_t code[] = {0x66, 0xBA, 0x01, 0x05, 0xB0, 0x00, 0xEE, 0xEB, 0xFE}; /* out 0x501, 0 */
+    struct config_object iothread = {.type = (char *)"iothread", .id = (char *)"io0"};
+    struct config_node node = {.name = (char *)"disk0"};
+    struct config_chardev chardevs[] = {{.id = (char *)"c0", .backend = (char *)"null"},
+                                        {.id = (char *)"c1", .backend = (char *)"null"}};
+    struct machine_test *test = *state;
+    struct config_device devices[6] = {0};
+
+    assert_int_equal(options_set(&node.options, "driver", "null-co"), 0);
+    add_device(&devices[0], "virtio-blk-pci", "drive", "disk0");
+    assert_int_equal(options_set(&devices[0].options, "iothread", "io0"), 0);
+    add_device(&devices[1], "virtio-rng-pci", NULL, NULL);
+    add_device(&devices[2], "virtio-serial-pci", NULL, NULL);
+    add_device(&devices[3], "virtconsole", "chardev", "c0");
+    add_device(&devices[4], "pci-testdev", NULL, NULL);
+    add_device(&devices[5], "isa-debug-exit", NULL, NULL);
+    test->config.devices = devices;
+    test->config.device_count = ARRAY_SIZE(devices);
+    test->config.objects = &iothread;
+    test->config.object_count = 1;
+    test->config.nodes = &node;
+    test->config.node_count = 1;
+    test->config.chardevs = chardevs;
+    test->config.chardev_count = 2;
+    test->config.serials[1] = (char *)"c1";
+    make_kernel(test, code, sizeof(code));
+    assert_int_equal(run(test), 1);
+    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+        options_release(&devices[i].options);
+    }
+    options_release(&node.options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_then_power_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_triple_fault_without_reboot, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_devices_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_device_leaves_nothing, setup, teardown),
     };
     int failed;
