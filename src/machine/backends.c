@@ -3,28 +3,43 @@
 #include "machine/backends.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+/* id: the configuration's, or NULL for a thread that nobody can name. */
+static struct event_loop *backends_start_iothread(struct backends *backends, const char *id, const char *thread_name,
+                                                  struct error **err)
+{
+    struct backends_iothread *iothread = &backends->iothreads[backends->iothread_count];
+
+    if (backends->iothread_count == BACKENDS_IOTHREADS_MAX) {
+        error_set(err, -ENOSPC, "more than %d I/O threads", BACKENDS_IOTHREADS_MAX);
+        return NULL;
+    }
+    iothread->loop = event_loop_create(thread_name, err);
+    if (iothread->loop && event_loop_start_thread(iothread->loop, err) < 0) {
+        event_loop_destroy(iothread->loop);
+        iothread->loop = NULL;
+    }
+    if (!iothread->loop) {
+        return NULL;
+    }
+    iothread->id = id;
+    backends->iothread_count++;
+    return iothread->loop;
+}
 
 static int backends_add_iothread(struct backends *backends, const struct config_object *object, struct error **err)
 {
-    struct backends_iothread *iothread = &backends->iothreads[backends->iothread_count];
-    int ret;
+    return backends_start_iothread(backends, object->id, object->id, err) ? 0 : -EAGAIN;
+}
 
-    if (backends->iothread_count == BACKENDS_IOTHREADS_MAX) {
-        return error_set(err, -ENOSPC, "-object iothread: more than %d", BACKENDS_IOTHREADS_MAX);
-    }
-    iothread->loop = event_loop_create(object->id, err);
-    if (!iothread->loop) {
-        return -ENOMEM;
-    }
-    ret = event_loop_start_thread(iothread->loop, err);
-    if (ret < 0) {
-        event_loop_destroy(iothread->loop);
-        return ret;
-    }
-    iothread->id = object->id;
-    backends->iothread_count++;
-    return 0;
+struct event_loop *backends_make_iothread(struct backends *backends, struct error **err)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "io%u", backends->iothread_count);
+    return backends_start_iothread(backends, NULL, name, err);
 }
 
 static int backends_add_rng(struct backends *backends, const struct config_object *object, struct error **err)
@@ -133,7 +148,7 @@ void backends_destroy(struct backends *backends)
 struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err)
 {
     for (unsigned i = 0; i < backends->iothread_count; i++) {
-        if (strcmp(backends->iothreads[i].id, id) == 0) {
+        if (backends->iothreads[i].id && strcmp(backends->iothreads[i].id, id) == 0) {
             return backends->iothreads[i].loop;
         }
     }

@@ -13,7 +13,7 @@
 #define BACKENDS_RNGS_MAX      16
 
 struct backends_iothread {
-    const char *id; /* the configuration's */
+    const char *id; /* the configuration's; NULL: made for one device */
     struct event_loop *loop;
 };
 
@@ -42,7 +42,9 @@ int backends_init(struct backends *backends, const struct machine_config *config
 void backends_destroy(struct backends *backends);
 /* The loop of an I/O thread; NULL and an error that names the option's value if there is none of that id. */
 struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err);
-/* Likewise, for an rng object. */
+/* A new I/O thread for a device of whose options none names one. NULL and an error. */
+struct event_loop *backends_make_iothread(struct backends *backends, struct error **err);
+/* As backends_find_iothread, for an rng object. */
 const struct rng_source *backends_find_rng(const struct backends *backends, const char *id, struct error **err);
 
 #endif

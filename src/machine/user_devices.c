@@ -110,23 +110,33 @@ static int user_device_wire(struct device *device, const struct pc *pc, const st
     return 0;
 }
 
+/* Where the device's events are handled: the I/O thread that its options name, one of its own for a disk, else the main
+ * loop. NULL and an error. */
+static struct event_loop *user_device_loop(const struct pc *pc, const struct device_type *type,
+                                           const struct options *options, struct backends *backends, struct error **err)
+{
+    const char *iothread = options_get(options, "iothread");
+
+    if (iothread) {
+        return backends_find_iothread(backends, iothread, err);
+    }
+    return type == &virtio_blk_pci_type ? backends_make_iothread(backends, err) : pc->env.loop;
+}
+
 static int user_device_make(struct pc *pc, const struct config_device *config, struct backends *backends,
                             struct error **err)
 {
     const struct device_type *type = device_type_find(config->type);
-    const char *iothread = options_get(&config->options, "iothread");
-    struct event_loop *loop = pc->env.loop;
+    struct event_loop *loop;
     struct device *device;
     int ret;
 
     if (!type || !type->user_creatable) {
         return error_set(err, -ENOENT, "there is no such device");
     }
-    if (iothread) {
-        loop = backends_find_iothread(backends, iothread, err);
-        if (!loop) {
-            return -ENOENT;
-        }
+    loop = user_device_loop(pc, type, &config->options, backends, err);
+    if (!loop) {
+        return -ENOENT;
     }
     device = device_create(type, config->id, loop, &pc->memory, NULL);
     if (!device) {
