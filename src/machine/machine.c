@@ -275,6 +275,19 @@ static int machine_open_images(struct machine *machine, struct error **err)
     return ret;
 }
 
+/* An accelerator without hardware behind it runs small guests, but gets nowhere with an operating system. */
+static void machine_check_accelerator(const struct machine *machine)
+{
+    const struct machine_config *config = machine->config;
+    char summary[200];
+
+    if (machine->images.loader->is_operating_system &&
+        !vm_accelerator_is_full_speed((const char *const *)config->accels, config->accel_count, summary,
+                                      sizeof(summary))) {
+        log_warn("%s", summary);
+    }
+}
+
 static int machine_build(struct machine *machine, struct error **err)
 {
     struct chardev_env chardev_env = {
@@ -308,6 +321,7 @@ static int machine_build(struct machine *machine, struct error **err)
         return ret;
     }
     machine->has_pc = true;
+    machine_check_accelerator(machine);
     ret = user_devices_add(&machine->pc, machine->config, &machine->backends, err);
     ret = ret < 0 ? ret : pc_reset(&machine->pc, err);
     return ret < 0 ? ret : pc_boot(&machine->pc, &machine->images, err);

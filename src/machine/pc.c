@@ -364,26 +364,39 @@ static void pc_device_gone(struct device *device, void *opaque)
     event_loop_wake(loop);
 }
 
-/* Comes after what was left to an I/O thread's loop before. */
-static void pc_loop_passed(void *opaque)
+/* Those plugged into a bus that another device makes leave before it does. */
+static bool pc_device_is_leaf(const struct device *device)
 {
+    const char *bus = device->type->bus;
+
+    return bus && strcmp(bus, "PCI") != 0 && strcmp(bus, "ISA") != 0;
+}
+
+/* All of a kind at once: each waits for grace periods, which they share that way. */
+static void pc_unplug_devices(struct pc *pc, bool leaves)
+{
+    for (unsigned i = pc->device_count; i-- > 0;) {
+        if (pc_device_is_leaf(pc->devices[i]) == leaves) {
+            device_unplug(pc->devices[i], pc_device_gone, pc);
+        }
+    }
+    for (unsigned i = 0; i < pc->device_count; i++) {
+        struct device *device = pc->devices[i];
+
+        while (pc_device_is_leaf(device) == leaves &&
+               atomic_load_explicit(&device->state, memory_order_acquire) != DEVICE_GONE) {
+            event_loop_poll(pc->env.loop, true);
+        }
+    }
 }
 
 static void pc_remove_devices(struct pc *pc)
 {
+    pc_unplug_devices(pc, true);
+    pc_unplug_devices(pc, false);
+    hdl_rcu_barrier(); /* unplug's own references are dropped after GONE */
     while (pc->device_count > 0) {
-        struct device *device = pc->devices[--pc->device_count];
-        struct event_loop *loop = device->loop;
-
-        device_unplug(device, pc_device_gone, pc);
-        while (atomic_load_explicit(&device->state, memory_order_acquire) != DEVICE_GONE) {
-            event_loop_poll(pc->env.loop, true);
-        }
-        hdl_rcu_barrier(); /* unplug's own reference is dropped after GONE */
-        pc_drop_device(pc, device);
-        if (loop && loop != pc->env.loop) {
-            event_loop_call(loop, pc_loop_passed, NULL); /* its loop frees it, and that before the board goes */
-        }
+        pc_drop_device(pc, pc->devices[--pc->device_count]);
     }
     /* Devices on this loop are freed by it. */
     while (event_loop_poll(pc->env.loop, false)) {

@@ -5,6 +5,7 @@
 #include "vcpu/vm.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -231,4 +232,20 @@ void vm_flush_coalesced(struct vm *vm)
 uint64_t vm_tsc_khz(struct vm *vm)
 {
     return vm->ops->tsc_khz(vm);
+}
+
+bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct accel_ops *ops = accel_find(names[i]);
+        struct accel_probe probe = {0};
+
+        if (ops) {
+            ops->probe(&probe);
+            snprintf(summary, len_bytes, "%s", probe.summary);
+            return probe.full_speed;
+        }
+    }
+    snprintf(summary, len_bytes, "there is no such accelerator");
+    return false;
 }

@@ -108,6 +108,11 @@ struct vm *vm_create(const char *const *names, size_t count, const struct vm_con
 /* Ends the vCPUs' threads and removes the listeners. Configuration thread, no lock held; loop thread or loop stopped.
  */
 void vm_destroy(struct vm *vm);
+/*
+ * Whether the first accelerator of that list that exists could run an operating system on this host; if not, *summary
+ * (len_bytes long) says why in one line. Takes some milliseconds. Any thread, no lock held.
+ */
+bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes);
 /* "kvm" or "soft". */
 const char *vm_accelerator_name(const struct vm *vm);
 

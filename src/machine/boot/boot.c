@@ -71,7 +71,7 @@ static int boot_read_kernel(const struct boot_file *file, uint8_t **image, struc
     return 0;
 }
 
-static int boot_images_check(const struct boot_images *images, struct error **err)
+static int boot_images_check(struct boot_images *images, struct error **err)
 {
     struct boot_request request = {.kernel_path = images->kernel.path, .kernel_bytes = images->kernel.size_bytes};
     uint8_t *image HDL_AUTO_FREE = NULL;
@@ -82,7 +82,8 @@ static int boot_images_check(const struct boot_images *images, struct error **er
         return ret;
     }
     request.kernel = image;
-    return boot_find_loader(&request, err) ? 0 : -ENOEXEC;
+    images->loader = boot_find_loader(&request, err);
+    return images->loader ? 0 : -ENOEXEC;
 }
 
 int boot_images_open(struct boot_images *images, const char *kernel, const char *initrd, const char *cmdline,

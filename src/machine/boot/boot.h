@@ -11,6 +11,7 @@
 /* The files of one machine. Configuration thread; immutable between open and close. */
 struct boot_images {
     struct boot_file kernel, initrd;
+    const struct boot_loader *loader; /* the kernel's kind */
     bool has_initrd;
     const char *cmdline; /* the caller's */
 };

@@ -205,6 +205,7 @@ static int bzimage_load(const struct boot_request *request, struct boot_entry *e
 
 const struct boot_loader linux_bzimage_loader = {
     .name = "Linux bzImage",
+    .is_operating_system = true,
     .probe = bzimage_probe,
     .load = bzimage_load,
 };

@@ -51,7 +51,8 @@ enum boot_probe {
  * untouched (guest RAM may have been written). Configuration thread, vCPUs standing still; may block on the initrd.
  */
 struct boot_loader {
-    const char *name; /* "Linux bzImage" */
+    const char *name;         /* "Linux bzImage" */
+    bool is_operating_system; /* rather than a test kernel of some instructions */
     enum boot_probe (*probe)(const uint8_t *image, uint64_t len_bytes);
     int (*load)(const struct boot_request *request, struct boot_entry *entry, struct error **err);
 };

@@ -117,6 +117,7 @@ static int pvh_load(const struct boot_request *request, struct boot_entry *entry
 
 const struct boot_loader pvh_loader = {
     .name = "ELF with PVH entry",
+    .is_operating_system = true,
     .probe = pvh_probe,
     .load = pvh_load,
 };
