@@ -321,10 +321,14 @@ static int machine_build(struct machine *machine, struct error **err)
         return ret;
     }
     machine->has_pc = true;
-    machine_check_accelerator(machine);
     ret = user_devices_add(&machine->pc, machine->config, &machine->backends, err);
     ret = ret < 0 ? ret : pc_reset(&machine->pc, err);
-    return ret < 0 ? ret : pc_boot(&machine->pc, &machine->images, err);
+    ret = ret < 0 ? ret : pc_boot(&machine->pc, &machine->images, err);
+    if (ret < 0) {
+        return ret;
+    }
+    machine_check_accelerator(machine);
+    return 0;
 }
 
 struct machine *machine_create(const struct machine_config *config, struct error **err)
