@@ -199,13 +199,6 @@ struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const u
 
 /* --- taking apart ----------------------------------------------------------------------------------------------- */
 
-static void flat_device_drop(struct flat_machine *machine, struct flat_device *device)
-{
-    device_unplug(&device->device, NULL, NULL);
-    while (event_loop_poll(machine->loop, false)) {
-    }
-}
-
 void flat_destroy(struct flat_machine *machine)
 {
     struct region *regions[] = {&machine->data_port,
@@ -229,9 +222,11 @@ void flat_destroy(struct flat_machine *machine)
         region_remove(&machine->map, regions[i]);
     }
     for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-        flat_device_drop(machine, devices[i]);
+        device_unplug(&devices[i]->device, NULL, NULL);
     }
-    hdl_rcu_synchronize();
+    do {
+        hdl_rcu_barrier(); /* leaving takes grace periods */
+    } while (event_loop_poll(machine->loop, false));
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
         region_destroy(regions[i]);
     }
