@@ -13,6 +13,7 @@ enum {
     EFER_LONG_ENABLE = 1u << 8,
     EFER_LONG_ACTIVE = 1u << 10,
     RFLAGS_ALWAYS_ONE = 1u << 1,
+    MTRR_ENABLED_WRITE_BACK = 0x806, /* Intel SDM 3, 12.11.2.1: enabled, type 6 by default; firmware would set it */
 };
 
 static void boot_cpu_segments_set(struct cpu_state *state, bool is_64)
@@ -48,4 +49,5 @@ void boot_cpu_state_set(struct cpu_state *state, const struct boot_entry *entry)
     state->gpr[CPU_RSP] = entry->rsp;
     state->rip = entry->rip;
     state->rflags = RFLAGS_ALWAYS_ONE;
+    state->msr.mtrr_def_type = MTRR_ENABLED_WRITE_BACK;
 }
