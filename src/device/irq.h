@@ -79,6 +79,12 @@ struct msi_target_ops {
     /* Each write to event_fd sends the route's message, until detached. -ENOTSUP when only send works. */
     int (*irqfd_attach)(struct msi_target *target, int route, int event_fd);
     void (*irqfd_detach)(struct msi_target *target, int route, int event_fd);
+    /*
+     * For an I/O APIC in the machine: its pin (0..23) sends this level-triggered message, so the end of such interrupts
+     * has to be reported (vm_interrupt_source.end_of_interrupt); NULL: no more. In force when it returns: a message
+     * sent afterwards is reported. Not under a lock of INTC rank. 0 or a negative errno. May be NULL: nobody asks.
+     */
+    int (*pin_set)(struct msi_target *target, unsigned pin, const struct msi_message *message);
 };
 
 struct msi_target {

@@ -92,10 +92,15 @@ static int pc_init_vm(struct pc *pc, struct error **err)
     };
     int ret;
 
-    if (config->irqchip != CONFIG_IRQCHIP_ON) {
+    if (config->irqchip == CONFIG_IRQCHIP_OFF) {
         return error_set(err, -ENOTSUP,
-                         "-machine kernel-irqchip: only 'on' is supported, as this machine has no "
-                         "interrupt controllers of its own");
+                         "-machine kernel-irqchip: 'off' isn't supported, as this machine has no local APICs of its "
+                         "own; 'on' and 'split' are");
+    }
+    if (config->irqchip == CONFIG_IRQCHIP_SPLIT) {
+        vm_config.irqchip = VM_IRQCHIP_SPLIT;
+        vm_config.pit = false;
+        vm_config.interrupts = pc_intc_source(&pc->intc);
     }
     ret = cpu_model_parse(&vm_config.cpu, config->cpu ? config->cpu : PC_CPU_DEFAULT, err);
     if (ret < 0) {
@@ -127,7 +132,7 @@ static void pc_init_isa(struct pc *pc)
         .chardevs = pc->env.chardevs,
     };
     for (unsigned gsi = 0; gsi < ISA_IRQ_COUNT; gsi++) {
-        pc->isa.irqs[gsi] = vm_irq_line(pc->vm, gsi);
+        pc->isa.irqs[gsi] = pc_intc_line(pc, gsi);
     }
 }
 
@@ -137,7 +142,7 @@ static int pc_init_pci(struct pc *pc, struct error **err)
     struct device *bridge;
 
     for (unsigned i = 0; i < PCI_PIRQ_COUNT; i++) {
-        pirq[i] = vm_irq_line(pc->vm, PC_GSI_PCI + i);
+        pirq[i] = pc_intc_line(pc, PC_GSI_PCI + i);
     }
     pci_host_init(&pc->pci, &pc->map, &pc->pci_memory, &pc->io_root, pirq, vm_msi_target(pc->vm),
                   pc->env.reset_control);
@@ -268,12 +273,15 @@ static int pc_add_rtc(struct pc *pc, struct error **err)
     return ret;
 }
 
-/* HPET legacy replacement takes interrupt 8 from the RTC. Interrupt 0's PIT is the accelerator's, and silent then. */
+/* HPET legacy replacement takes interrupts 0 and 8 from PIT and RTC. The accelerator's own PIT is silent then. */
 static void pc_hpet_legacy_changed(void *opaque, bool legacy)
 {
     struct pc *pc = opaque;
 
     rtc_mask_irq(pc->rtc, legacy);
+    if (pc->intc.pit) {
+        i8254_mask_irq(pc->intc.pit, legacy);
+    }
 }
 
 static int pc_add_hpet(struct pc *pc, struct error **err)
@@ -318,8 +326,8 @@ static int pc_add_i8042(struct pc *pc, struct error **err)
 /* What every board has, in this order. */
 static int pc_init_devices(struct pc *pc, struct error **err)
 {
-    int (*const add[])(struct pc *, struct error **) = {pc_add_rtc, pc_add_hpet, pc_add_pm, pc_add_i8042,
-                                                        pc_add_fw_cfg};
+    int (*const add[])(struct pc *, struct error **) = {pc_intc_add, pc_add_rtc,   pc_add_hpet,
+                                                        pc_add_pm,   pc_add_i8042, pc_add_fw_cfg};
 
     for (size_t i = 0; i < ARRAY_SIZE(add); i++) {
         int ret = add[i](pc, err);

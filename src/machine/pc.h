@@ -12,6 +12,7 @@
 #include "hw/timer/rtc.h"
 #include "machine/boot/boot.h"
 #include "machine/config.h"
+#include "machine/pc_intc.h"
 #include "memory/address_space.h"
 #include "vcpu/vm.h"
 
@@ -46,6 +47,7 @@ struct pc {
     struct vm *vm;
     bool has_pci;
     struct isa_bus isa;
+    struct pc_intc intc;
     struct pci_host pci;
     struct acpi_pm *pm;
     struct rtc *rtc;

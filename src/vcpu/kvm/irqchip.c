@@ -5,7 +5,9 @@
  * Setting a line and sending a message are single ioctls and take no lock of ours. Only the routing table has one (of
  * INTC rank, so legal under device locks): KVM takes the table whole, and changes must not overtake each other.
  *
- * Routes 0..23 are the fixed wiring of a PC; those behind are given out to messages.
+ * Routes 0..23 are the fixed wiring of a PC; those behind are given out to messages. When the machine has the I/O APIC,
+ * 0..23 are the messages of its level-triggered pins: nobody sends them by these routes, but KVM finds in them the
+ * vectors whose end of interrupt it has to report.
  */
 #include <errno.h>
 #include <string.h>
@@ -57,7 +59,8 @@ static int routes_commit_locked(struct kvm_vm *kvm) HDL_REQUIRES(&kvm->routes.lo
     if (kvm->common.config.irqchip == VM_IRQCHIP_KERNEL) {
         routes_append_fixed(table);
     }
-    for (unsigned route = KVM_GSI_PINS; route < kvm->routes.max; route++) {
+    /* The first ones are in use only where the machine has the I/O APIC. */
+    for (unsigned route = 0; route < kvm->routes.max; route++) {
         const struct msi_message *message = &kvm->routes.messages[route];
 
         if (routes_is_used_locked(kvm, route)) {
@@ -161,6 +164,37 @@ static void kvm_msi_route_remove(struct msi_target *target, int route)
     hdl_mutex_unlock(&kvm->routes.lock);
 }
 
+static int kvm_msi_pin_set_locked(struct kvm_vm *kvm, unsigned pin, const struct msi_message *message)
+    HDL_REQUIRES(&kvm->routes.lock)
+{
+    struct msi_message *stored = &kvm->routes.messages[pin];
+    bool was_used = routes_is_used_locked(kvm, pin);
+
+    if (message ? was_used && stored->address == message->address && stored->data == message->data : !was_used) {
+        return 0;
+    }
+    if (message) {
+        *stored = *message;
+    }
+    routes_set_used_locked(kvm, pin, message);
+    return routes_commit_locked(kvm);
+}
+
+static int kvm_msi_pin_set(struct msi_target *target, unsigned pin, const struct msi_message *message)
+{
+    struct kvm_vm *kvm = msi_kvm(target);
+    int ret;
+
+    if (kvm->common.config.irqchip != VM_IRQCHIP_SPLIT || pin >= MIN(kvm->routes.max, (unsigned)KVM_GSI_PINS)) {
+        return -ENOTSUP;
+    }
+    hdl_mutex_lock(&kvm->routes.lock);
+    ret = kvm_msi_pin_set_locked(kvm, pin, message);
+    hdl_mutex_unlock(&kvm->routes.lock);
+    trace(IRQ_ROUTE, "pin %u: %d", pin, ret);
+    return ret;
+}
+
 static int kvm_irqfd(struct kvm_vm *kvm, unsigned gsi, int event_fd, int resample_fd, bool on)
 {
     struct kvm_irqfd argument = {.fd = event_fd, .gsi = gsi, .flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN};
@@ -189,6 +223,7 @@ static const struct msi_target_ops kvm_msi_ops = {
     .route_remove = kvm_msi_route_remove,
     .irqfd_attach = kvm_msi_irqfd_attach,
     .irqfd_detach = kvm_msi_irqfd_detach,
+    .pin_set = kvm_msi_pin_set,
 };
 
 struct msi_target *kvm_msi_target(struct vm *vm)

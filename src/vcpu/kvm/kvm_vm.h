@@ -11,7 +11,7 @@
 #include "device/device.h"
 #include "vcpu/accel.h"
 
-/* Interrupt inputs of the PC: fixed routes 0..23, message routes behind them. */
+/* Interrupt inputs of the PC: routes 0..23 (see irqchip.c), message routes behind them. */
 #define KVM_GSI_PINS   24
 #define KVM_ROUTES_MAX 1024
 #define KVM_CPUID_MAX  256

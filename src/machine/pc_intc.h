@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The board's own interrupt controllers and interval timer, for -M kernel-irqchip=split: an I/O APIC, a pair of 8259s
+ * and an 8254, and how interrupts go to both kinds of controller. Without split everything here is empty: the
+ * accelerator has them.
+ */
+#ifndef HDL_MACHINE_PC_INTC_H
+#define HDL_MACHINE_PC_INTC_H
+
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/timer/i8254.h"
+#include "vcpu/vm.h"
+
+struct pc;
+
+/* Set on the configuration thread before the first vCPU runs; the board's table of devices has the references. */
+struct pc_intc {
+    struct i8259 *pic;
+    struct ioapic *ioapic;
+    struct i8254 *pit;
+};
+
+/* For vm_config: where the accelerator asks. intc may be filled afterwards, before a vCPU runs. */
+struct vm_interrupt_source pc_intc_source(struct pc_intc *intc);
+/*
+ * The line of an interrupt number, as isa_bus counts them: to the controllers, which take it under their own locks; to
+ * the accelerator if it has them. For numbers below 16 both kinds of controller have an input, but 2.
+ */
+struct irq_line pc_intc_line(struct pc *pc, unsigned gsi);
+/* Creates, wires and realizes the three. The ISA bus must be there. 0 or an error. */
+int pc_intc_add(struct pc *pc, struct error **err);
+
+#endif
