@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Debian's cloud kernel comes up with 1, 2 and 4 vCPUs, from a bzImage and as an ELF file through PVH.
-# timeout: 400
+# timeout: 240
 for cpus in 1 2 4; do
     run_in_initrd 'echo cpus=$(nproc)' -smp $cpus
     said "cpus=$cpus"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest mounts its virtio-blk root, writes 64 MiB, reads them back from the disk, and leaves a file system without fault;
 # the bytes are there after another boot, through a disk with its own I/O thread.
-# timeout: 300
+# timeout: 240
 new_disk
 run_in_guest 'head -c 67108864 /dev/urandom >/big && sha256sum /big >/sum && sync &&
     echo 3 >/proc/sys/vm/drop_caches && sha256sum -c /sum' -smp 2

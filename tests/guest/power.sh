@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A guest powers off and reboots through ACPI: heddle ends with status 0 when it is off, starts it again when it reboots.
-# timeout: 300
+# timeout: 240
 new_disk
 run_in_guest true
 said 'reboot: Power down'
