@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How guest instructions reach memory. The vCPU's thread.
+ *
+ * Addresses are linear; segments were applied before (segment.h). The inline functions hit the TLB; everything else
+ * (misses, page crossings, devices, pages with code) is in mem.c and mmu.c. Accesses to RAM are the host's own plain
+ * accesses, so the guest sees the host's memory order (TSO), and its races are its own: the functions that touch RAM
+ * are exempt from ThreadSanitizer, which would judge the guest's program.
+ *
+ * A fault doesn't return: soft_raise_page_fault jumps to the run loop. So what an instruction changes must wait for its
+ * last access.
+ */
+#ifndef HDL_VCPU_SOFT_MEM_H
+#define HDL_VCPU_SOFT_MEM_H
+
+#include <string.h>
+
+#include "vcpu/soft/cpu.h"
+#include "vcpu/soft/op.h"
+
+/* See the file's comment. Guest accesses are unaligned as well. */
+#define SOFT_GUEST_ACCESS __attribute__((no_sanitize("thread", "alignment")))
+
+/* --- in exec functions and slow paths: cpu->rip is set ----------------------------------------------------------- */
+
+/* size_bytes: 1, 2, 4, 8. May cross pages. Atomic if aligned and RAM. */
+uint64_t soft_load_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
+void soft_store_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes, uint64_t value);
+/* Any length up to 4096: all of it is checked before any of it is done. For 16-byte operands, FXSAVE, frames. */
+void soft_read_bytes(struct soft_cpu *cpu, uint64_t linear, void *buffer, unsigned len_bytes);
+void soft_write_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buffer, unsigned len_bytes);
+/* Raises what a write of size_bytes would raise, and writes nothing. */
+void soft_probe_write(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
+void soft_probe_read(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
+/*
+ * The CPU's own accesses to descriptor tables and task state segments: with supervisor rights whatever the CPL (SDM 3,
+ * 4.6.1 "implicit supervisor-mode accesses").
+ */
+uint64_t soft_load_system(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
+void soft_store_system(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes, uint64_t value);
+/* Sets or clears bits of a 32-bit word atomically, likewise: a descriptor's busy or accessed bit. */
+void soft_or_system32(struct soft_cpu *cpu, uint64_t linear, uint32_t set, uint32_t clear);
+
+/*
+ * The host's address of guest memory, for block copies: of `linear` for reading (write = false) or writing, and in
+ * *len_bytes how much of the given length lies in the same page. NULL: it has to be done with loads and stores (a
+ * device, a page with code, nothing mapped yet) for at least one element. Raises no fault.
+ */
+uint8_t *soft_host_range(struct soft_cpu *cpu, uint64_t linear, uint64_t *len_bytes, bool write);
+
+/*
+ * Read-modify-write under LOCK: gives the host's address if one host instruction can do it: RAM, within a page, no code
+ * there. Otherwise NULL, and the world stands still: every other vCPU is outside guest code until soft_lock_end; in
+ * between, soft_load_slow and soft_store_slow do it. Raises what a write would raise, before that.
+ */
+void *soft_lock_begin(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
+/* Only after NULL. */
+void soft_lock_end(struct soft_cpu *cpu);
+
+/* --- inline: from micro-operations ------------------------------------------------------------------------------- */
+
+static inline struct soft_tlb_entry *soft_tlb_entry(struct soft_cpu *cpu, uint64_t linear)
+{
+    return &cpu->tlb[soft_tlb_index(linear)];
+}
+
+/* The word that an entry has if an access of that size lies in its page and may go ahead. */
+static inline uint64_t soft_tlb_want(const struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
+{
+    /* A crossing access has the following page's number, which another entry's index belongs to: no hit. */
+    return ((linear + (size_bytes - 1)) & SOFT_PAGE_MASK) + cpu->tlb_tag;
+}
+
+#define SOFT_DEFINE_ACCESS(bits, bytes)                                                                                \
+    typedef uint##bits##_t __attribute__((aligned(1), may_alias)) soft_guest_u##bits;                                  \
+    static inline SOFT_GUEST_ACCESS uint##bits##_t soft_load##bits(struct soft_cpu *cpu, const struct soft_op *op,     \
+                                                                   uint64_t linear)                                    \
+    {                                                                                                                  \
+        const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);                                              \
+        if (likely(entry->read == soft_tlb_want(cpu, linear, bytes))) {                                                \
+            return *(const soft_guest_u##bits *)(linear + entry->addend);                                              \
+        }                                                                                                              \
+        cpu->rip = soft_op_rip(cpu, op);                                                                               \
+        return (uint##bits##_t)soft_load_slow(cpu, linear, bytes);                                                     \
+    }                                                                                                                  \
+    static inline SOFT_GUEST_ACCESS void soft_store##bits(struct soft_cpu *cpu, const struct soft_op *op,              \
+                                                          uint64_t linear, uint##bits##_t value)                       \
+    {                                                                                                                  \
+        const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);                                              \
+        if (likely(entry->write == soft_tlb_want(cpu, linear, bytes))) {                                               \
+            *(soft_guest_u##bits *)(linear + entry->addend) = value;                                                   \
+            return;                                                                                                    \
+        }                                                                                                              \
+        cpu->rip = soft_op_rip(cpu, op);                                                                               \
+        soft_store_slow(cpu, linear, bytes, value);                                                                    \
+    }                                                                                                                  \
+    /* For a read and a write of the same place (not LOCKed). NULL: the slow way, after soft_probe_write. */           \
+    static inline soft_guest_u##bits *soft_modify##bits(struct soft_cpu *cpu, uint64_t linear)                         \
+    {                                                                                                                  \
+        const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);                                              \
+        uint64_t want = soft_tlb_want(cpu, linear, bytes);                                                             \
+        return likely(entry->write == want && entry->read == want) ? (soft_guest_u##bits *)(linear + entry->addend)    \
+                                                                   : NULL;                                             \
+    }
+
+SOFT_DEFINE_ACCESS(8, 1)
+SOFT_DEFINE_ACCESS(16, 2)
+SOFT_DEFINE_ACCESS(32, 4)
+SOFT_DEFINE_ACCESS(64, 8)
+
+/* --- for exec functions: the operand of an instruction ------------------------------------------------------------ */
+
+/* The hit path for any size, with cpu->rip set already. */
+static inline SOFT_GUEST_ACCESS uint64_t soft_load(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
+{
+    const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
+
+    if (likely(entry->read == soft_tlb_want(cpu, linear, size_bytes))) {
+        const uint8_t *host = (const uint8_t *)(linear + entry->addend);
+
+        switch (size_bytes) {
+        case 1:
+            return *host;
+        case 2:
+            return *(const soft_guest_u16 *)host;
+        case 4:
+            return *(const soft_guest_u32 *)host;
+        default:
+            return *(const soft_guest_u64 *)host;
+        }
+    }
+    return soft_load_slow(cpu, linear, size_bytes);
+}
+
+static inline SOFT_GUEST_ACCESS void soft_store(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes,
+                                                uint64_t value)
+{
+    const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
+
+    if (likely(entry->write == soft_tlb_want(cpu, linear, size_bytes))) {
+        uint8_t *host = (uint8_t *)(linear + entry->addend);
+
+        switch (size_bytes) {
+        case 1:
+            *host = (uint8_t)value;
+            return;
+        case 2:
+            *(soft_guest_u16 *)host = (uint16_t)value;
+            return;
+        case 4:
+            *(soft_guest_u32 *)host = (uint32_t)value;
+            return;
+        default:
+            *(soft_guest_u64 *)host = value;
+            return;
+        }
+    }
+    soft_store_slow(cpu, linear, size_bytes, value);
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the software CPUs of one VM share. Only src/vcpu/soft knows it. */
+#ifndef HDL_VCPU_SOFT_SOFT_VM_H
+#define HDL_VCPU_SOFT_SOFT_VM_H
+
+#include "memory/address_space.h"
+#include "vcpu/soft/cpu.h"
+#include "vcpu/vm.h"
+
+struct soft_memory; /* memory.h */
+struct soft_decoder;
+
+/* Immutable after init, but for memory, which synchronises itself. */
+struct soft_vm {
+    struct vm common;
+    struct soft_decoder *decoder;
+    struct soft_memory *memory;
+    struct soft_features features;
+    uint64_t tsc_khz;
+};
+
+static inline struct soft_vm *soft_vm_of(struct vm *vm)
+{
+    return container_of(vm, struct soft_vm, common);
+}
+
+static inline struct soft_vm *soft_vm_of_cpu(struct soft_cpu *cpu)
+{
+    return soft_vm_of(soft_common(cpu)->vm);
+}
+
+/* memory.c: listens to the memory space. Configuration thread. */
+int soft_memory_init(struct soft_vm *vm, struct error **err);
+void soft_memory_exit(struct soft_vm *vm);
+
+#endif
