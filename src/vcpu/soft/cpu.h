@@ -24,6 +24,7 @@
 struct soft_vm;
 struct soft_op;
 struct soft_cache;
+struct soft_jump_entry;
 struct soft_insn;
 
 /* Behind the sixteen general registers. */
@@ -41,6 +42,7 @@ enum soft_mode {
     SOFT_MODE_STACK32 = 1 << 2, /* SS.B; ignored with SOFT_MODE_64 */
     SOFT_MODE_FLAT = 1 << 3,    /* CS, DS, ES and SS have base 0 and no limit, and can be read and written: no checks */
     SOFT_MODE_PROTECTED = 1 << 4, /* CR0.PE and not virtual-8086 */
+    SOFT_MODE_USER = 1 << 6,      /* CPL 3 */
     SOFT_MODE_ONE = 1 << 5,       /* one instruction a block: single step, or an interrupt shadow */
 };
 
@@ -135,14 +137,15 @@ struct soft_cpu {
     uint64_t gpr[SOFT_REG_COUNT];
     uint64_t cc_dst, cc_src, cc_aux; /* lazy flags: flags.h */
     uint32_t cc_op;
-    uint32_t mode;              /* enum soft_mode */
-    struct soft_tlb_entry *tlb; /* the bank of the present privilege: tlb.h */
-    uint64_t tlb_tag;           /* the present address space's number, in the low 12 bits */
-    uint64_t code_generation;   /* changes with every change of what code a linear address shows */
-    uint64_t rip;               /* of the instruction that runs: while an exec function or slow path runs */
-    uint64_t next_rip;          /* of the following one; a branch in an exec function changes it */
-    uint64_t rflags;            /* without RFLAGS_ARITHMETIC, which are lazy */
-    struct soft_cache *cache;   /* translated code: block.h */
+    uint32_t mode;                 /* enum soft_mode */
+    struct soft_tlb_entry *tlb;    /* the bank of the present privilege: tlb.h */
+    uint64_t tlb_tag;              /* the present address space's number, in the low 12 bits */
+    uint64_t code_generation;      /* changes with every change of what code a linear address shows */
+    uint64_t rip;                  /* of the instruction that runs: while an exec function or slow path runs */
+    uint64_t next_rip;             /* of the following one; a branch in an exec function changes it */
+    uint64_t rflags;               /* without RFLAGS_ARITHMETIC, which are lazy */
+    struct soft_cache *cache;      /* translated code: block.h */
+    struct soft_jump_entry *jumps; /* the cache's, by instruction pointer: op.h */
 
     /* --- system state --- */
     struct cpu_segment segment[CPU_SEGMENT_COUNT];
@@ -162,9 +165,12 @@ struct soft_cpu {
     bool nmi_masked; /* until IRET */
     bool nmi_pending;
     bool window_wanted;      /* leave when an interrupt could be taken */
+    bool interrupt_injected; /* interrupt_vector is to be delivered before anything else runs */
+    uint8_t interrupt_vector;
     bool leave;              /* the run ends after this instruction: `exit` says why */
     struct vcpu_exit *exit;  /* the caller's, during a run */
     struct soft_fault fault; /* raised, on its way to delivery */
+    bool stepping;           /* the instruction that runs traps when it is done */
     bool delivering;         /* an event is being delivered: a further fault is a double fault's matter */
     uint8_t delivering_vector;
     jmp_buf fault_target; /* the run loop: soft_raise jumps there */

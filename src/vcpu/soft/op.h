@@ -18,21 +18,32 @@ struct soft_op;
 /* Returns the next micro-operation, or NULL to leave for the run loop, with cpu->rip set. */
 typedef const struct soft_op *soft_op_fn(struct soft_cpu *cpu, const struct soft_op *op);
 
-/* Private to its vCPU. Registers are byte offsets from the soft_cpu, so that AH and the like are just offsets, too. */
+/*
+ * Private to its vCPU. Registers are byte offsets from the soft_cpu, so that AH and the like are just offsets, too.
+ *
+ * A direct jump is two of them: the jump, whose `target` is where it goes, and behind it its link, which is that target
+ * while the real one isn't known, or lies in another page and so holds only for one code generation (ops_branch.c).
+ */
 struct soft_op {
     soft_op_fn *fn;
     union {
         uint64_t imm;
         const struct soft_insn *insn; /* an exec function's */
-        const struct soft_op *target; /* a link to another block: NULL while it isn't known */
+        const struct soft_op *target; /* a jump's */
     };
     int32_t disp;
-    uint8_t dst, src, base, index;
-    uint16_t pc;    /* of its instruction, from the block's start */
-    uint8_t length; /* of its instruction */
-    uint8_t shift;  /* of the index */
-    uint8_t begins; /* 1: it is its instruction's first */
-    uint8_t spare[3];
+    union {
+        struct {
+            uint8_t dst, src, base, index;
+        };
+        int32_t link; /* a link's: the other page's block, counted in micro-operations from here */
+    };
+    uint16_t pc;         /* of its instruction, from the block's start */
+    uint8_t length;      /* of its instruction */
+    uint8_t shift : 2;   /* of the index */
+    uint8_t begins : 1;  /* it is its instruction's first */
+    uint8_t near : 1;    /* a link's: within the page, true for good */
+    uint32_t generation; /* a link's: the low half of cpu->code_generation when it was made */
 };
 _Static_assert(sizeof(struct soft_op) == 32, "two micro-operations a cache line");
 
@@ -64,6 +75,67 @@ _Static_assert(sizeof(struct soft_op) == 32, "two micro-operations a cache line"
 static inline uint64_t soft_op_rip(const struct soft_cpu *cpu, const struct soft_op *op)
 {
     return cpu->gpr[SOFT_REG_PC] + op->pc;
+}
+
+/* --- going elsewhere (ops_branch.c) ------------------------------------------------------------------------------- */
+
+/* Entries of the table that finds a block by its instruction pointer alone; direct-mapped. */
+#define SOFT_JUMP_ENTRIES 4096
+struct soft_jump_entry {
+    uint64_t rip;
+    const struct soft_op *op;
+    uint32_t generation; /* the low half of cpu->code_generation when it was made */
+    uint32_t mode;
+};
+
+/* Somebody wants something of this vCPU: it looks between blocks. */
+static inline bool soft_is_wanted(struct soft_cpu *cpu)
+{
+    return unlikely(atomic_load_explicit(&soft_common(cpu)->requests, memory_order_relaxed) != 0);
+}
+
+/* Leaves for the run loop; the next instruction is at gpr[SOFT_REG_PC]. */
+static inline const struct soft_op *soft_leave(struct soft_cpu *cpu)
+{
+    cpu->rip = cpu->gpr[SOFT_REG_PC];
+    return NULL;
+}
+
+/* Goes where a jump says. */
+#define SOFT_JUMP(cpu, jump)                                                                                           \
+    do {                                                                                                               \
+        const struct soft_op *soft_target_ = (jump)->target;                                                           \
+        (cpu)->gpr[SOFT_REG_PC] += (jump)->disp;                                                                       \
+        if (soft_is_wanted(cpu)) {                                                                                     \
+            return soft_leave(cpu);                                                                                    \
+        }                                                                                                              \
+        SOFT_GO(cpu, soft_target_);                                                                                    \
+    } while (0)
+
+/* The block at gpr[SOFT_REG_PC], by the slow way. May raise. */
+const struct soft_op *soft_jump_find(struct soft_cpu *cpu);
+
+/* Goes to an instruction pointer. */
+#define SOFT_JUMP_TO(cpu, address)                                                                                     \
+    do {                                                                                                               \
+        uint64_t soft_rip_ = (address);                                                                                \
+        const struct soft_jump_entry *soft_entry_ = soft_jump_entry(cpu, soft_rip_);                                   \
+        const struct soft_op *soft_found_;                                                                             \
+        (cpu)->gpr[SOFT_REG_PC] = soft_rip_;                                                                           \
+        if (soft_is_wanted(cpu)) {                                                                                     \
+            return soft_leave(cpu);                                                                                    \
+        }                                                                                                              \
+        soft_found_ =                                                                                                  \
+            likely(soft_entry_->rip == soft_rip_ && soft_entry_->generation == (uint32_t)(cpu)->code_generation &&     \
+                   soft_entry_->mode == (cpu)->mode)                                                                   \
+                ? soft_entry_->op                                                                                      \
+                : soft_jump_find(cpu);                                                                                 \
+        SOFT_GO(cpu, soft_found_);                                                                                     \
+    } while (0)
+
+static inline struct soft_jump_entry *soft_jump_entry(struct soft_cpu *cpu, uint64_t rip)
+{
+    return &cpu->jumps[(rip ^ rip >> 12) % SOFT_JUMP_ENTRIES];
 }
 
 #endif

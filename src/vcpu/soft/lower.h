@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From decoded instructions to micro-operations. Pure but for what the writer names. */
+#ifndef HDL_VCPU_SOFT_LOWER_H
+#define HDL_VCPU_SOFT_LOWER_H
+
+#include "vcpu/soft/insn.h"
+#include "vcpu/soft/op.h"
+
+/* The most that one instruction becomes, and what ends a block. */
+#define SOFT_OPS_PER_INSN 8
+
+/* Where the next micro-operations of a block go. The caller sees to the room. */
+struct soft_writer {
+    struct soft_op *at;
+    uint32_t mode;
+    uint64_t rip; /* of the block's start */
+    uint16_t pc;  /* of the instruction, from there */
+    bool begun;   /* the instruction has a micro-operation already */
+    bool ended;   /* the last one goes elsewhere by itself */
+    /* The instruction before was a comparison, alone in this micro-operation: a conditional jump may join it. */
+    struct soft_op *comparison, *last_comparison;
+    uint8_t fused; /* enum soft_fused */
+    uint8_t fused_log2;
+};
+
+/* insn stays valid as long as the block. The writer's pc is the instruction's; it is moved on. */
+void soft_lower(struct soft_writer *writer, const struct soft_insn *insn);
+/* Ends a block that none of its instructions ends: on to what follows. */
+void soft_lower_end(struct soft_writer *writer);
+/* An instruction that raises: #UD, or #GP(0). Ends the block. */
+void soft_lower_raise(struct soft_writer *writer, unsigned vector, bool with_error);
+
+#endif

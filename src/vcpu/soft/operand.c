@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Operands that are read and written: with LOCK as one atomic operation of the host on guest memory (operand.h). No
+ * state of its own.
+ */
+#include "vcpu/soft/operand.h"
+
+/* The host's CPU is the guest's kind, so LOCK on any alignment is LOCK on any alignment. */
+#define DEFINE_EXCHANGE(bits)                                                                                          \
+    static bool exchange_##bits(void *host, uint64_t *expected, uint64_t desired)                                      \
+    {                                                                                                                  \
+        uint##bits##_t old = (uint##bits##_t) * expected;                                                              \
+        bool done;                                                                                                     \
+                                                                                                                       \
+        __asm__ volatile("lock cmpxchg %3, %1"                                                                         \
+                         : "=@ccz"(done), "+m"(*(soft_guest_u##bits *)host), "+a"(old)                                 \
+                         : "r"((uint##bits##_t)desired)                                                                \
+                         : "memory");                                                                                  \
+        *expected = old;                                                                                               \
+        return done;                                                                                                   \
+    }
+
+DEFINE_EXCHANGE(8)
+DEFINE_EXCHANGE(16)
+DEFINE_EXCHANGE(32)
+DEFINE_EXCHANGE(64)
+
+bool soft_host_exchange(void *host, unsigned size_bytes, uint64_t *expected, uint64_t desired)
+{
+    switch (size_bytes) {
+    case 1:
+        return exchange_8(host, expected, desired);
+    case 2:
+        return exchange_16(host, expected, desired);
+    case 4:
+        return exchange_32(host, expected, desired);
+    default:
+        return exchange_64(host, expected, desired);
+    }
+}
+
+static SOFT_GUEST_ACCESS uint64_t host_load(const void *host, unsigned size_bytes)
+{
+    switch (size_bytes) {
+    case 1:
+        return *(const soft_guest_u8 *)host;
+    case 2:
+        return *(const soft_guest_u16 *)host;
+    case 4:
+        return *(const soft_guest_u32 *)host;
+    default:
+        return *(const soft_guest_u64 *)host;
+    }
+}
+
+void soft_modify_begin_at(struct soft_cpu *cpu, const struct soft_insn *insn, uint64_t linear, unsigned size_bytes,
+                          bool lock, struct soft_modify *modify)
+{
+    *modify = (struct soft_modify){.linear = linear, .size_bytes = size_bytes};
+    if (!lock) {
+        soft_probe_write(cpu, linear, size_bytes);
+        modify->old = soft_load(cpu, linear, size_bytes);
+        return;
+    }
+    modify->host = soft_lock_begin(cpu, linear, size_bytes);
+    modify->old = modify->host ? host_load(modify->host, size_bytes) : soft_load_slow(cpu, linear, size_bytes);
+}
+
+void soft_modify_begin(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned size_bytes,
+                       struct soft_modify *modify)
+{
+    if (insn->is_memory) {
+        soft_modify_begin_at(cpu, insn, soft_ea(cpu, insn, size_bytes, SOFT_READ_WRITE), size_bytes, insn->lock,
+                             modify);
+    } else {
+        *modify = (struct soft_modify){.old = soft_reg_read(cpu, insn, insn->rm, size_bytes), .size_bytes = size_bytes};
+    }
+}
+
+bool soft_modify_end(struct soft_cpu *cpu, const struct soft_insn *insn, struct soft_modify *modify, bool lock,
+                     uint64_t value)
+{
+    if (!insn->is_memory) {
+        soft_reg_write(cpu, insn, insn->rm, modify->size_bytes, value);
+    } else if (!lock) {
+        soft_store(cpu, modify->linear, modify->size_bytes, value);
+    } else if (modify->host) {
+        return soft_host_exchange(modify->host, modify->size_bytes, &modify->old, value);
+    } else {
+        soft_store_slow(cpu, modify->linear, modify->size_bytes, value);
+        soft_lock_end(cpu);
+    }
+    return true;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Micro-operations that go elsewhere, and those that call exec functions (ops.h). The vCPU's thread.
+ *
+ * A direct jump knows its target block: within the page for good, since a block that goes stale leaves by itself; to
+ * another page for one code generation, as long as the linear address shows the same code. An instruction that crosses
+ * a page is looked up each time.
+ *
+ * Everything that leaves a block passes a look at the request bits, so no loop of the guest's can hold its vCPU.
+ */
+#include "vcpu/soft/block.h"
+#include "vcpu/soft/condition.h"
+#include "vcpu/soft/exception.h"
+#include "vcpu/soft/mem.h"
+#include "vcpu/soft/ops.h"
+#include "vcpu/soft/ops_internal.h"
+
+#define OP(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
+
+/* --- direct ------------------------------------------------------------------------------------------------------- */
+
+const struct soft_op *soft_op_jump(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    SOFT_JUMP(cpu, op);
+}
+
+/* A link to another page, with a target: true for its generation. */
+OP(link_far)
+{
+    const struct soft_op *target = op + op->link;
+
+    if (likely(op->generation == (uint32_t)cpu->code_generation)) {
+        SOFT_GO(cpu, target);
+    }
+    return soft_op_link(cpu, op);
+}
+
+/* Finds the target and remembers it, in the link's jump or in itself. */
+const struct soft_op *soft_op_link(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    struct soft_op *link = (struct soft_op *)op; /* the block is this vCPU's own */
+    uint64_t generation = soft_cache_generation(cpu);
+    const struct soft_op *target = soft_jump_find(cpu);
+
+    /* Emptying the cache in there has taken this link away, too. */
+    if (generation == soft_cache_generation(cpu) && soft_block_is_lasting(cpu)) {
+        if (op->near) {
+            link[-1].target = target;
+        } else {
+            link->link = (int32_t)(target - op);
+            link->generation = (uint32_t)cpu->code_generation;
+            link->fn = link_far;
+        }
+    }
+    SOFT_GO(cpu, target);
+}
+
+const struct soft_op *soft_jump_find(struct soft_cpu *cpu)
+{
+    const struct soft_op *target;
+
+    cpu->rip = cpu->gpr[SOFT_REG_PC];
+    target = soft_block_find(cpu);
+    if (soft_block_is_lasting(cpu)) {
+        *soft_jump_entry(cpu, cpu->rip) = (struct soft_jump_entry){
+            .rip = cpu->rip, .op = target, .generation = (uint32_t)cpu->code_generation, .mode = cpu->mode};
+    }
+    return target;
+}
+
+#define JCC(cc)                                                                                                        \
+    OP(jcc##cc)                                                                                                        \
+    {                                                                                                                  \
+        const struct soft_op *jump = soft_condition_lazy(cpu, cc) ? op + 1 : op + 3;                                   \
+        SOFT_JUMP(cpu, jump);                                                                                          \
+    }
+JCC(0)
+JCC(1)
+JCC(2)
+JCC(3)
+JCC(4)
+JCC(5)
+JCC(6)
+JCC(7)
+JCC(8)
+JCC(9)
+JCC(10)
+JCC(11)
+JCC(12)
+JCC(13)
+JCC(14)
+JCC(15)
+soft_op_fn *const soft_op_jcc[16] = {jcc0, jcc1, jcc2,  jcc3,  jcc4,  jcc5,  jcc6,  jcc7,
+                                     jcc8, jcc9, jcc10, jcc11, jcc12, jcc13, jcc14, jcc15};
+
+const struct soft_op *soft_op_call64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct soft_op *jump = op + 1;
+
+    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, cpu->gpr[SOFT_REG_PC] + op->imm);
+    cpu->gpr[CPU_RSP] -= 8;
+    SOFT_JUMP(cpu, jump);
+}
+
+const struct soft_op *soft_op_call32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct soft_op *jump = op + 1;
+    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
+
+    soft_store32(cpu, op, top, (uint32_t)(cpu->gpr[SOFT_REG_PC] + op->imm));
+    cpu->gpr[CPU_RSP] = top;
+    SOFT_JUMP(cpu, jump);
+}
+
+/* --- indirect ----------------------------------------------------------------------------------------------------- */
+
+/* #GP(0) unless a 64-bit branch target is canonical; the instruction has changed nothing yet. */
+static inline void branch_check(struct soft_cpu *cpu, const struct soft_op *op, uint64_t target)
+{
+    if (unlikely((uint64_t)((int64_t)(target << 16) >> 16) != target)) {
+        cpu->rip = soft_op_rip(cpu, op);
+        soft_raise_error(cpu, VECTOR_GP, 0);
+    }
+}
+
+const struct soft_op *soft_op_ret64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t target = soft_load64(cpu, op, cpu->gpr[CPU_RSP]);
+
+    branch_check(cpu, op, target);
+    cpu->gpr[CPU_RSP] += 8 + op->imm;
+    SOFT_JUMP_TO(cpu, target);
+}
+
+const struct soft_op *soft_op_ret32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP];
+    uint64_t target = soft_load32(cpu, op, top);
+
+    cpu->gpr[CPU_RSP] = (uint32_t)(top + 4 + op->imm);
+    SOFT_JUMP_TO(cpu, target);
+}
+
+const struct soft_op *soft_op_jump_reg(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t target = GET(64, op->dst);
+
+    branch_check(cpu, op, target);
+    SOFT_JUMP_TO(cpu, target);
+}
+
+const struct soft_op *soft_op_jump_mem(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t target = soft_load64(cpu, op, AT(op));
+
+    branch_check(cpu, op, target);
+    SOFT_JUMP_TO(cpu, target);
+}
+
+static inline void push_return(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, cpu->gpr[SOFT_REG_PC] + op->imm);
+    cpu->gpr[CPU_RSP] -= 8;
+}
+
+const struct soft_op *soft_op_call_reg64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t target = GET(64, op->dst);
+
+    branch_check(cpu, op, target);
+    push_return(cpu, op);
+    SOFT_JUMP_TO(cpu, target);
+}
+
+const struct soft_op *soft_op_call_mem64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t target = soft_load64(cpu, op, AT(op));
+
+    branch_check(cpu, op, target);
+    push_return(cpu, op);
+    SOFT_JUMP_TO(cpu, target);
+}
+
+/* --- exec functions ----------------------------------------------------------------------------------------------- */
+
+/* What has to hold before an instruction of its kind runs (SDM 3, 2.5 and 13.1; SDM 2, "exceptions"). */
+static void exec_check(struct soft_cpu *cpu, uint32_t flags)
+{
+    if ((flags & SOFT_CPL0) && cpu->cpl != 0) {
+        soft_raise_error(cpu, VECTOR_GP, 0);
+    }
+    if ((flags & SOFT_SSE) && ((cpu->cr0 & CR0_EM) || !(cpu->cr4 & CR4_OSFXSR))) {
+        soft_raise(cpu, VECTOR_UD);
+    }
+    if ((flags & SOFT_MMX) && (cpu->cr0 & CR0_EM)) {
+        soft_raise(cpu, VECTOR_UD);
+    }
+    if ((flags & SOFT_X87) && (cpu->cr0 & (CR0_EM | CR0_TS))) {
+        soft_raise(cpu, VECTOR_NM);
+    }
+    if ((flags & (SOFT_SSE | SOFT_MMX)) && (cpu->cr0 & CR0_TS)) {
+        soft_raise(cpu, VECTOR_NM);
+    }
+}
+
+#define EXEC_CHECKED (SOFT_CPL0 | SOFT_SSE | SOFT_MMX | SOFT_X87)
+
+static inline void exec_call(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct soft_insn *insn = op->insn;
+
+    cpu->rip = soft_op_rip(cpu, op);
+    cpu->next_rip = cpu->rip + op->length;
+    if (insn->def->flags & EXEC_CHECKED) {
+        exec_check(cpu, insn->def->flags);
+    }
+    insn->def->exec(cpu, insn);
+}
+
+const struct soft_op *soft_op_exec(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    exec_call(cpu, op);
+    SOFT_NEXT(cpu, op);
+}
+
+/* A string instruction that isn't done asks to come again, from between two elements. */
+const struct soft_op *soft_op_exec_repeat(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    do {
+        exec_call(cpu, op);
+        if (cpu->next_rip != cpu->rip) {
+            SOFT_NEXT(cpu, op);
+        }
+    } while (!soft_is_wanted(cpu) && op->fn == soft_op_exec_repeat);
+    return NULL;
+}
+
+const struct soft_op *soft_op_exec_end(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    exec_call(cpu, op);
+    cpu->rip = cpu->next_rip;
+    if (cpu->leave || cpu->shadow || cpu->window_wanted || (cpu->mode & SOFT_MODE_ONE)) {
+        return NULL;
+    }
+    SOFT_JUMP_TO(cpu, cpu->rip);
+}
+
+const struct soft_op *soft_op_raise(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->rip = soft_op_rip(cpu, op);
+    if (op->disp) {
+        soft_raise_error(cpu, (enum soft_vector)op->imm, 0);
+    }
+    soft_raise(cpu, (enum soft_vector)op->imm);
+}
+
+const struct soft_op *soft_op_one_done(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->rip = cpu->gpr[SOFT_REG_PC] + op->imm;
+    return NULL;
+}
+
+const struct soft_op *soft_op_stale(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct soft_op *target;
+
+    cpu->gpr[SOFT_REG_PC] = soft_op_rip(cpu, op);
+    if (soft_is_wanted(cpu)) {
+        return soft_leave(cpu);
+    }
+    target = soft_jump_find(cpu); /* not from the table: it may still know this block */
+    SOFT_GO(cpu, target);
+}

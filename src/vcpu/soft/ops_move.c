@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Micro-operations that move: registers, loads and stores, addresses, the stack, conditional moves (ops.h). The vCPU's
+ * thread.
+ */
+#include "vcpu/soft/condition.h"
+#include "vcpu/soft/mem.h"
+#include "vcpu/soft/operand.h"
+#include "vcpu/soft/ops.h"
+#include "vcpu/soft/ops_internal.h"
+
+#define OP(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
+#define SIZES(name)                                                                                                    \
+    {                                                                                                                  \
+        name##8, name##16, name##32, name##64                                                                          \
+    }
+
+/* --- registers, loads, stores ------------------------------------------------------------------------------------- */
+
+#define MOVES(bits)                                                                                                    \
+    OP(mov_rr##bits)                                                                                                   \
+    {                                                                                                                  \
+        PUT##bits(op->dst, GET(bits, op->src));                                                                        \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(mov_ri##bits)                                                                                                   \
+    {                                                                                                                  \
+        PUT##bits(op->dst, op->imm);                                                                                   \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(load##bits)                                                                                                     \
+    {                                                                                                                  \
+        uint64_t value = soft_load##bits(cpu, op, AT(op));                                                             \
+        PUT##bits(op->dst, value);                                                                                     \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(load_x##bits)                                                                                                   \
+    {                                                                                                                  \
+        uint64_t value = soft_load##bits(cpu, op, AT_X(op));                                                           \
+        PUT##bits(op->dst, value);                                                                                     \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(store##bits)                                                                                                    \
+    {                                                                                                                  \
+        soft_store##bits(cpu, op, AT(op), (uint##bits##_t)GET(bits, op->src));                                         \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(store_x##bits)                                                                                                  \
+    {                                                                                                                  \
+        soft_store##bits(cpu, op, AT_X(op), (uint##bits##_t)GET(bits, op->src));                                       \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(store_imm##bits)                                                                                                \
+    {                                                                                                                  \
+        soft_store##bits(cpu, op, AT(op), (uint##bits##_t)op->imm);                                                    \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(lea##bits)                                                                                                      \
+    {                                                                                                                  \
+        PUT##bits(op->dst, AT(op));                                                                                    \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(lea_x##bits)                                                                                                    \
+    {                                                                                                                  \
+        PUT##bits(op->dst, AT_X(op));                                                                                  \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(xchg_rr##bits)                                                                                                  \
+    {                                                                                                                  \
+        uint64_t dst = GET(bits, op->dst), src = GET(bits, op->src);                                                   \
+        PUT##bits(op->dst, src);                                                                                       \
+        PUT##bits(op->src, dst);                                                                                       \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }
+
+MOVES(8)
+MOVES(16)
+MOVES(32)
+MOVES(64)
+
+soft_op_fn *const soft_op_mov_rr[4] = SIZES(mov_rr);
+soft_op_fn *const soft_op_mov_ri[4] = SIZES(mov_ri);
+soft_op_fn *const soft_op_load[4] = SIZES(load);
+soft_op_fn *const soft_op_load_x[4] = SIZES(load_x);
+soft_op_fn *const soft_op_store[4] = SIZES(store);
+soft_op_fn *const soft_op_store_x[4] = SIZES(store_x);
+soft_op_fn *const soft_op_store_imm[4] = SIZES(store_imm);
+soft_op_fn *const soft_op_lea[4] = SIZES(lea);
+soft_op_fn *const soft_op_lea_x[4] = SIZES(lea_x);
+soft_op_fn *const soft_op_xchg_rr[4] = SIZES(xchg_rr);
+
+/* --- extensions --------------------------------------------------------------------------------------------------- */
+
+/* `type` is what the source is read as; the conversion to 64 bits extends it. */
+#define EXTEND(name, type, from, to)                                                                                   \
+    OP(name##_rr##to)                                                                                                  \
+    {                                                                                                                  \
+        PUT##to(op->dst, (uint64_t)(type)GET(from, op->src));                                                          \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(name##_rm##to)                                                                                                  \
+    {                                                                                                                  \
+        uint64_t value = (uint64_t)(type)soft_load##from(cpu, op, AT(op));                                             \
+        PUT##to(op->dst, value);                                                                                       \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(name##_rx##to)                                                                                                  \
+    {                                                                                                                  \
+        uint64_t value = (uint64_t)(type)soft_load##from(cpu, op, AT_X(op));                                           \
+        PUT##to(op->dst, value);                                                                                       \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }
+#define EXTENDS(name, type, from) EXTEND(name, type, from, 16) EXTEND(name, type, from, 32) EXTEND(name, type, from, 64)
+
+EXTENDS(zero8, uint8_t, 8)
+EXTENDS(zero16, uint16_t, 16)
+EXTENDS(sign8, int8_t, 8)
+EXTENDS(sign16, int16_t, 16)
+EXTEND(sign32, int32_t, 32, 32)
+EXTEND(sign32, int32_t, 32, 64)
+
+#define EXTEND_ROW(name, form)                                                                                         \
+    {                                                                                                                  \
+        NULL, name##_##form##16, name##_##form##32, name##_##form##64                                                  \
+    }
+#define EXTEND_TABLE(form)                                                                                             \
+    soft_op_fn *const soft_op_extend_##form[5][4] = {EXTEND_ROW(zero8, form),                                          \
+                                                     EXTEND_ROW(zero16, form),                                         \
+                                                     EXTEND_ROW(sign8, form),                                          \
+                                                     EXTEND_ROW(sign16, form),                                         \
+                                                     {NULL, NULL, sign32_##form##32, sign32_##form##64}}
+EXTEND_TABLE(rr);
+EXTEND_TABLE(rm);
+EXTEND_TABLE(rx);
+
+#define WIDEN(bits, half)                                                                                              \
+    OP(cwde##bits)                                                                                                     \
+    {                                                                                                                  \
+        PUT##bits(8 * CPU_RAX, (uint64_t)(int##half##_t)GET(half, 8 * CPU_RAX));                                       \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(cdq##bits)                                                                                                      \
+    {                                                                                                                  \
+        PUT##bits(8 * CPU_RDX, (uint64_t)((int##bits##_t)GET(bits, 8 * CPU_RAX) < 0 ? -1 : 0));                        \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }
+
+WIDEN(16, 8)
+WIDEN(32, 16)
+WIDEN(64, 32)
+
+soft_op_fn *const soft_op_cdq[4] = {NULL, cdq16, cdq32, cdq64};
+soft_op_fn *const soft_op_cwde[4] = {NULL, cwde16, cwde32, cwde64};
+
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
+
+const struct soft_op *soft_op_ea(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->gpr[SOFT_REG_EA] = AT_X(op);
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_ea_segment(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->gpr[SOFT_REG_EA] = AT_X(op) + cpu->segment[op->src].base;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_ea32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->gpr[SOFT_REG_EA] = (uint32_t)AT_X(op);
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_ea32_segment(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    cpu->gpr[SOFT_REG_EA] = (uint32_t)AT_X(op) + cpu->segment[op->src].base;
+    SOFT_NEXT(cpu, op);
+}
+
+/* --- the stack ---------------------------------------------------------------------------------------------------- */
+
+const struct soft_op *soft_op_push64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, GET(64, op->dst));
+    cpu->gpr[CPU_RSP] -= 8;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_push64_imm(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, op->imm);
+    cpu->gpr[CPU_RSP] -= 8;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_push64_mem(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t value = soft_load64(cpu, op, AT(op));
+
+    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, value);
+    cpu->gpr[CPU_RSP] -= 8;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_pop64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t value = soft_load64(cpu, op, cpu->gpr[CPU_RSP]);
+
+    cpu->gpr[CPU_RSP] += 8;
+    PUT64(op->dst, value);
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_leave64(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint64_t frame = cpu->gpr[CPU_RBP], value = soft_load64(cpu, op, frame);
+
+    cpu->gpr[CPU_RSP] = frame + 8;
+    cpu->gpr[CPU_RBP] = value;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_push32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
+
+    soft_store32(cpu, op, top, (uint32_t)GET(32, op->dst));
+    cpu->gpr[CPU_RSP] = top;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_push32_imm(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
+
+    soft_store32(cpu, op, top, (uint32_t)op->imm);
+    cpu->gpr[CPU_RSP] = top;
+    SOFT_NEXT(cpu, op);
+}
+
+const struct soft_op *soft_op_pop32(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP], value = soft_load32(cpu, op, top);
+
+    cpu->gpr[CPU_RSP] = top + 4;
+    PUT32(op->dst, value);
+    SOFT_NEXT(cpu, op);
+}
+
+/* --- by condition ------------------------------------------------------------------------------------------------- */
+
+/* The source is read whatever the condition; a 32-bit destination's upper half is cleared whatever the condition. */
+#define CMOV(cc, bits)                                                                                                 \
+    OP(cmov##cc##_rr##bits)                                                                                            \
+    {                                                                                                                  \
+        uint64_t value = soft_condition_lazy(cpu, cc) ? GET(bits, op->src) : GET(bits, op->dst);                       \
+        PUT##bits(op->dst, value);                                                                                     \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }                                                                                                                  \
+    OP(cmov##cc##_rm##bits)                                                                                            \
+    {                                                                                                                  \
+        uint64_t source = soft_load##bits(cpu, op, AT(op));                                                            \
+        uint64_t value = soft_condition_lazy(cpu, cc) ? source : GET(bits, op->dst);                                   \
+        PUT##bits(op->dst, value);                                                                                     \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }
+#define CONDITION(cc)                                                                                                  \
+    CMOV(cc, 16)                                                                                                       \
+    CMOV(cc, 32)                                                                                                       \
+    CMOV(cc, 64)                                                                                                       \
+    OP(setcc##cc)                                                                                                      \
+    {                                                                                                                  \
+        PUT8(op->dst, soft_condition_lazy(cpu, cc));                                                                   \
+        SOFT_NEXT(cpu, op);                                                                                            \
+    }
+
+CONDITION(0)
+CONDITION(1)
+CONDITION(2)
+CONDITION(3)
+CONDITION(4)
+CONDITION(5)
+CONDITION(6)
+CONDITION(7)
+CONDITION(8)
+CONDITION(9)
+CONDITION(10)
+CONDITION(11)
+CONDITION(12)
+CONDITION(13)
+CONDITION(14)
+CONDITION(15)
+
+#define CMOV_ROW(cc, form)                                                                                             \
+    {                                                                                                                  \
+        NULL, cmov##cc##_##form##16, cmov##cc##_##form##32, cmov##cc##_##form##64                                      \
+    }
+#define CMOV_TABLE(form)                                                                                               \
+    soft_op_fn *const soft_op_cmov_##form[16][4] = {                                                                   \
+        CMOV_ROW(0, form),  CMOV_ROW(1, form),  CMOV_ROW(2, form),  CMOV_ROW(3, form),                                 \
+        CMOV_ROW(4, form),  CMOV_ROW(5, form),  CMOV_ROW(6, form),  CMOV_ROW(7, form),                                 \
+        CMOV_ROW(8, form),  CMOV_ROW(9, form),  CMOV_ROW(10, form), CMOV_ROW(11, form),                                \
+        CMOV_ROW(12, form), CMOV_ROW(13, form), CMOV_ROW(14, form), CMOV_ROW(15, form)}
+CMOV_TABLE(rr);
+CMOV_TABLE(rm);
+
+soft_op_fn *const soft_op_setcc_r[16] = {setcc0, setcc1, setcc2,  setcc3,  setcc4,  setcc5,  setcc6,  setcc7,
+                                         setcc8, setcc9, setcc10, setcc11, setcc12, setcc13, setcc14, setcc15};
