@@ -61,6 +61,7 @@ struct vcpu_exit {
 struct accel_ops {
     const char *name;                      /* as in -accel NAME */
     size_t vm_size_bytes, vcpu_size_bytes; /* of the structures whose first member is struct vm, struct vcpu */
+    bool has_irqchip;                      /* it can have interrupt controllers: KERNEL and SPLIT exist */
 
     /* Any thread, no lock held. May take some milliseconds. */
     void (*probe)(struct accel_probe *probe);
@@ -80,12 +81,12 @@ struct accel_ops {
     uint64_t (*tsc_khz)(struct vm *vm);
 
     /* The vCPU's own thread, no lock held, for all that follow, but for kick. */
-    int (*vcpu_init)(struct vcpu *vcpu, struct error **err);
+    int (*vcpu_init)(struct vcpu *vcpu, struct error **err); /* sets signature */
     void (*vcpu_exit)(struct vcpu *vcpu);
     /*
      * Enters the guest and returns why it came back. Sets place to VCPU_IN_GUEST, then looks at requests: if any is
-     * set, it completes an access that is under way and returns VCPU_EXIT_INTERRUPTED without running the guest.
-     * place is VCPU_IN_HOST again when it returns.
+     * set, it completes an access that is under way and returns VCPU_EXIT_INTERRUPTED without running the guest;
+     * VCPU_REQUEST_ACCEL is its own, which it clears. place is VCPU_IN_HOST again when it returns.
      */
     void (*vcpu_run)(struct vcpu *vcpu, struct vcpu_exit *exit);
     /*
@@ -103,6 +104,8 @@ struct accel_ops {
     int (*vcpu_reset)(struct vcpu *vcpu, struct error **err);
     int (*vcpu_get_state)(struct vcpu *vcpu, struct cpu_state *state, struct error **err);
     int (*vcpu_set_state)(struct vcpu *vcpu, const struct cpu_state *state, struct error **err);
+    /* See vcpu.h. May be NULL: the guest is offered no TSC deadline with USER. */
+    uint64_t (*vcpu_tsc)(struct vcpu *vcpu);
     /* The guest-physical address of a linear one, by the CPU's present paging. False: not mapped. */
     bool (*vcpu_translate)(struct vcpu *vcpu, uint64_t linear, uint64_t *gpa);
 };

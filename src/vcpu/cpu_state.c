@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CR0_RESET    UINT64_C(0x60000010) /* CD, NW, ET */
+#define CR0_CACHING  UINT64_C(0x60000000) /* CD, NW */
 #define RFLAGS_RESET UINT64_C(0x2)
 #define DR6_RESET    UINT64_C(0xffff0ff0)
 #define DR7_RESET    UINT64_C(0x400)
@@ -88,6 +89,31 @@ void cpu_state_reset(struct cpu_state *state, bool bootstrap)
     state->xsave_len_bytes = XSAVE_HEADER + XSAVE_HEADER_BYTES;
     memcpy(state->xsave + XSAVE_FCW, &fcw, sizeof(fcw));
     memcpy(state->xsave + XSAVE_MXCSR, &mxcsr, sizeof(mxcsr));
+}
+
+void cpu_state_init(struct cpu_state *state, bool bootstrap, uint32_t signature)
+{
+    struct cpu_state reset;
+
+    cpu_state_reset(&reset, bootstrap);
+    reset.cr0 = (reset.cr0 & ~CR0_CACHING) | (state->cr0 & CR0_CACHING);
+    reset.gpr[CPU_RDX] = signature;
+    reset.xcr0 = state->xcr0;
+    reset.msr = state->msr;
+    reset.apic_base = state->apic_base;
+    reset.keep_tsc = true;
+    reset.activity = bootstrap ? CPU_RUNNABLE : CPU_WAIT_FOR_SIPI;
+    reset.xsave_len_bytes = state->xsave_len_bytes;
+    memcpy(reset.xsave, state->xsave, sizeof(reset.xsave));
+    *state = reset;
+}
+
+void cpu_state_start_up(struct cpu_state *state, uint8_t vector)
+{
+    state->segment[CPU_CS] = cpu_segment_real((uint16_t)(vector << 8), true);
+    state->rip = 0;
+    state->keep_tsc = true;
+    state->activity = CPU_RUNNABLE;
 }
 
 /* --- text ------------------------------------------------------------------------------------------------------- */

@@ -88,6 +88,7 @@ struct cpu_state {
     struct cpu_msrs msr;
     struct cpu_events events;
     enum cpu_activity activity;
+    bool keep_tsc; /* when a state is set: the counter goes on, whatever msr.tsc says */
     /* x87, SSE and what XCR0 adds, as XSAVE stores it in its standard form (SDM 1, 13.4). */
     uint32_t xsave_len_bytes;
     uint8_t xsave[CPU_XSAVE_BYTES];
@@ -98,6 +99,14 @@ struct cpu_state {
  * the others wait for INIT. Pure.
  */
 void cpu_state_reset(struct cpu_state *state, bool bootstrap);
+
+/*
+ * What INIT makes of a state (the same table): caching, x87 and SSE registers, MSRs, XCR0 and the time-stamp counter
+ * stay as they were. The bootstrap processor is runnable, the others wait for a start-up message. Pure.
+ */
+void cpu_state_init(struct cpu_state *state, bool bootstrap, uint32_t signature);
+/* A start-up message's: real mode at vector << 12. Pure. */
+void cpu_state_start_up(struct cpu_state *state, uint8_t vector);
 
 /* Segments of a flat address space, for entering a kernel directly: base 0, limit 4 GiB. Pure. */
 enum cpu_flat_mode { CPU_FLAT_32, CPU_FLAT_64 };

@@ -67,19 +67,76 @@ void vcpu_interrupt(struct vcpu *vcpu)
     vcpu_request(vcpu, VCPU_REQUEST_INTERRUPT);
 }
 
+void vcpu_init_signal(struct vcpu *vcpu)
+{
+    atomic_fetch_and_explicit(&vcpu->requests, ~(uint32_t)VCPU_REQUEST_SIPI, memory_order_seq_cst);
+    vcpu_request(vcpu, VCPU_REQUEST_INIT);
+}
+
+void vcpu_sipi(struct vcpu *vcpu, uint8_t vector)
+{
+    /* The request publishes it: pairs with the fetch_and in vcpu_serve_requests. */
+    atomic_store_explicit(&vcpu->sipi_vector, vector, memory_order_relaxed);
+    vcpu_request(vcpu, VCPU_REQUEST_SIPI);
+}
+
+/* Nothing but a start-up message or another INIT reaches a CPU that waits for one. */
+static void vcpu_take_nmi(struct vcpu *vcpu)
+{
+    int ret = vcpu->waits_for_sipi ? 0 : vcpu->vm->ops->vcpu_inject_nmi(vcpu);
+
+    vcpu->halted = false;
+    if (ret < 0) {
+        log_warn("vCPU %u: can't inject an NMI: %s", vcpu->index, strerror(-ret));
+    }
+}
+
+static int vcpu_change_for_init(struct vcpu *vcpu, struct cpu_state *state, struct error **err)
+{
+    const struct vm_interrupt_source *source = &vcpu->vm->config.interrupts;
+
+    cpu_state_init(state, vcpu->bootstrap, vcpu->signature);
+    vcpu->waits_for_sipi = !vcpu->bootstrap;
+    vcpu->halted = false;
+    if (source->init) {
+        source->init(source->opaque, vcpu->index);
+    }
+    return vcpu->vm->ops->vcpu_set_state(vcpu, state, err);
+}
+
+/* INIT first: the sender of one takes back a start-up message that came before it. */
+static void vcpu_take_init(struct vcpu *vcpu, uint32_t bits)
+{
+    HDL_AUTO_FREE struct cpu_state *state = calloc(1, sizeof(*state));
+    struct error *err = NULL;
+    int ret = state ? vcpu->vm->ops->vcpu_get_state(vcpu, state, &err) : error_set(&err, -ENOMEM, "out of memory");
+
+    if (ret == 0 && (bits & VCPU_REQUEST_INIT)) {
+        ret = vcpu_change_for_init(vcpu, state, &err);
+    }
+    if (ret == 0 && (bits & VCPU_REQUEST_SIPI) && vcpu->waits_for_sipi) {
+        cpu_state_start_up(state, atomic_load_explicit(&vcpu->sipi_vector, memory_order_relaxed));
+        ret = vcpu->vm->ops->vcpu_set_state(vcpu, state, &err);
+        vcpu->waits_for_sipi = ret < 0;
+    }
+    if (ret < 0) {
+        log_warn("vCPU %u: can't be started anew: %s", vcpu->index, err->message);
+        error_free(err);
+    }
+}
+
 /* Serves all requests there are. False when the thread is to end. */
 static bool vcpu_serve_requests(struct vcpu *vcpu)
 {
-    /* The end stays requested: it isn't served but obeyed. */
-    uint32_t bits = atomic_fetch_and_explicit(&vcpu->requests, VCPU_REQUEST_END, memory_order_seq_cst);
+    /* The end stays requested: it isn't served but obeyed. What is the accelerator's stays its own. */
+    uint32_t bits =
+        atomic_fetch_and_explicit(&vcpu->requests, VCPU_REQUEST_END | VCPU_REQUEST_ACCEL, memory_order_seq_cst);
 
     if (bits & VCPU_REQUEST_NMI) {
-        int ret = vcpu->vm->ops->vcpu_inject_nmi(vcpu);
-
-        vcpu->halted = false;
-        if (ret < 0) {
-            log_warn("vCPU %u: can't inject an NMI: %s", vcpu->index, strerror(-ret));
-        }
+        vcpu_take_nmi(vcpu);
+    }
+    if (bits & VCPU_REQUEST_INIT || (bits & VCPU_REQUEST_SIPI && vcpu->waits_for_sipi)) {
+        vcpu_take_init(vcpu, bits);
     }
     if (bits & (VCPU_REQUEST_PAUSE | VCPU_REQUEST_JOB | VCPU_REQUEST_END)) {
         return vcpu_stand_still(vcpu);
@@ -105,13 +162,16 @@ static void vcpu_offer_interrupt(struct vcpu *vcpu)
     }
 }
 
-/* Halted, with nothing to do: until somebody sets a request. */
+/* Halted, or not started, with nothing to do: until somebody sets a request that is for us and not the accelerator. */
 static void vcpu_sleep(struct vcpu *vcpu)
 {
+    uint32_t requests;
+
     atomic_store_explicit(&vcpu->place, VCPU_ASLEEP, memory_order_seq_cst);
     /* The kernel compares again under its own lock, so a request that comes in between isn't missed. */
-    if (atomic_load_explicit(&vcpu->requests, memory_order_seq_cst) == 0) {
-        syscall(SYS_futex, &vcpu->requests, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    requests = atomic_load_explicit(&vcpu->requests, memory_order_seq_cst);
+    if ((requests & ~(uint32_t)VCPU_REQUEST_ACCEL) == 0) {
+        syscall(SYS_futex, &vcpu->requests, FUTEX_WAIT_PRIVATE, requests, NULL, NULL, 0);
     }
     atomic_store_explicit(&vcpu->place, VCPU_IN_HOST, memory_order_seq_cst);
 }
@@ -123,8 +183,10 @@ static bool vcpu_turn(struct vcpu *vcpu)
 {
     struct vcpu_exit exit;
 
-    vcpu_offer_interrupt(vcpu);
-    if (vcpu->halted) {
+    if (!vcpu->waits_for_sipi) {
+        vcpu_offer_interrupt(vcpu);
+    }
+    if (vcpu->halted || vcpu->waits_for_sipi) {
         vcpu_sleep(vcpu);
         return vcpu_serve_requests(vcpu);
     }
@@ -158,6 +220,7 @@ static void vcpu_thread(void *opaque)
         vcpu_set_started(vcpu, VCPU_ENDED);
         return;
     }
+    vcpu->waits_for_sipi = vcpu->vm->config.irqchip == VM_IRQCHIP_USER && !vcpu->bootstrap;
     vcpu_set_started(vcpu, VCPU_PAUSED);
     if (vcpu_stand_still(vcpu)) {
         while (vcpu_turn(vcpu)) {

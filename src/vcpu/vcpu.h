@@ -44,13 +44,21 @@ enum vcpu_request {
     VCPU_REQUEST_NMI = 1 << 3,       /* inject one */
     VCPU_REQUEST_INTERRUPT = 1 << 4, /* ask the interrupt source */
     VCPU_REQUEST_END = 1 << 5,       /* the thread is to end */
+    VCPU_REQUEST_INIT = 1 << 6,      /* USER: take an INIT */
+    VCPU_REQUEST_SIPI = 1 << 7,      /* USER: take a start-up message, if it is waited for */
+    /*
+     * The accelerator has something for its vCPU to do: vcpu_run clears the bit itself, before it runs the guest. A
+     * halted vCPU sleeps on: it isn't in the guest, and won't be before it has looked.
+     */
+    VCPU_REQUEST_ACCEL = 1 << 8,
 };
 
 struct vcpu_job;
 
 /*
- * vm, index, apic_id, bootstrap: immutable. requests, place, state, exits: any thread, atomically. jobs: under
- * vm->lock. memory_cache, io_cache, halted, start_*: the vCPU's thread. posted*: written by the vCPU's thread before it
+ * vm, index, apic_id, bootstrap: immutable; signature too, once vcpu_init has set it. requests, sipi_vector, place,
+ * state, exits: any thread, atomically. jobs: under vm->lock. memory_cache, io_cache, halted, waits_for_sipi, start_*:
+ * the vCPU's thread. posted*: written by the vCPU's thread before it
  * schedules `post`, read by the loop thread in it; the vCPU doesn't post again before it was unparked.
  */
 struct vcpu {
@@ -58,14 +66,17 @@ struct vcpu {
     unsigned index;
     uint32_t apic_id;
     bool bootstrap;
+    uint32_t signature; /* CPUID.1:EAX, which EDX holds after reset and INIT */
     struct hdl_thread thread;
     _Atomic uint32_t requests;
+    _Atomic uint8_t sipi_vector; /* of the last one asked for */
     _Atomic enum vcpu_place place;
     _Atomic enum vcpu_state state;
     _Atomic uint64_t exits; /* for people */
     struct flat_cache memory_cache, io_cache;
     bool halted;
-    int start_result; /* read by vcpu_create once the state isn't STARTING */
+    bool waits_for_sipi; /* USER: power-on or INIT, but for the bootstrap processor; sleeps as if halted */
+    int start_result;    /* read by vcpu_create once the state isn't STARTING */
     struct error *start_error;
     struct vcpu_job *jobs; /* vm->lock, as the next two: an attribute can name siblings only */
     struct vcpu_job **jobs_tail;
@@ -92,6 +103,14 @@ void vcpu_nmi(struct vcpu *vcpu);
 /* The answer of the interrupt source may have changed: wakes a halted vCPU and makes a running one ask. As vcpu_kick.
  */
 void vcpu_interrupt(struct vcpu *vcpu);
+/*
+ * USER: INIT, and the start-up message of Intel SDM 3, 9.4 ("multiple-processor initialization"). The vCPU's own thread
+ * takes them between two instructions: INIT gives its registers their INIT state and makes it wait for a start-up
+ * message (the bootstrap processor starts at the reset vector); the message makes one that waits start in real mode at
+ * vector << 12, and is dropped by one that doesn't. An INIT overrides a message sent before it. As vcpu_kick.
+ */
+void vcpu_init_signal(struct vcpu *vcpu);
+void vcpu_sipi(struct vcpu *vcpu, uint8_t vector);
 
 /*
  * Runs fn(vcpu, opaque) on the vCPU's thread, outside the guest and outside dispatch, with complete state and no lock
@@ -106,6 +125,12 @@ int vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state, struct error **er
 int vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *state, struct error **err);
 /* Power-on state, local APIC included. Unparks. */
 int vcpu_reset(struct vcpu *vcpu, struct error **err);
+
+/*
+ * The guest's time-stamp counter now; 0 if the accelerator doesn't tell (KVM, which then doesn't offer TSC-deadline
+ * timers with USER). The vCPU's own thread, no lock needed, doesn't block.
+ */
+uint64_t vcpu_tsc(struct vcpu *vcpu);
 
 /* The vCPU that the calling thread is, or NULL. */
 struct vcpu *vcpu_current(void);

@@ -39,6 +39,14 @@ static HDL_UNSHARED struct vm *vm_alloc(const struct accel_ops *ops, const struc
     }
     vm->ops = ops;
     vm->config = *config;
+    if (!ops->has_irqchip) {
+        vm->config.irqchip = VM_IRQCHIP_USER;
+    }
+    if (vm->config.irqchip == VM_IRQCHIP_KERNEL) {
+        vm->config.interrupts = (struct vm_interrupt_source){0};
+    } else {
+        vm->config.pit = false;
+    }
     vm->vcpu_max = cpu_topology_count(&config->topology);
     vm->vcpus = calloc(vm->vcpu_max, sizeof(struct vcpu *));
     if (!vm->vcpus) {
@@ -121,6 +129,11 @@ const char *vm_accelerator_name(const struct vm *vm)
     return vm->ops->name;
 }
 
+enum vm_irqchip vm_irqchip(const struct vm *vm)
+{
+    return vm->config.irqchip;
+}
+
 /* --- reset and state -------------------------------------------------------------------------------------------- */
 
 int vm_reset(struct vm *vm, struct error **err)
@@ -151,7 +164,10 @@ static void vcpu_get_state_job(struct vcpu *vcpu, void *opaque)
     struct state_call *call = opaque;
 
     call->result = vcpu->vm->ops->vcpu_get_state(vcpu, call->out, call->err);
-    if (call->result == 0 && vcpu->halted) {
+    call->out->keep_tsc = false;
+    if (call->result == 0 && vcpu->waits_for_sipi) {
+        call->out->activity = CPU_WAIT_FOR_SIPI;
+    } else if (call->result == 0 && vcpu->halted) {
         call->out->activity = CPU_HALTED;
     }
 }
@@ -162,7 +178,11 @@ static void vcpu_set_state_job(struct vcpu *vcpu, void *opaque)
 
     call->result = vcpu->vm->ops->vcpu_set_state(vcpu, call->in, call->err);
     if (call->result == 0) {
-        vcpu->halted = vcpu->vm->config.irqchip == VM_IRQCHIP_USER && call->in->activity == CPU_HALTED;
+        bool user = vcpu->vm->config.irqchip == VM_IRQCHIP_USER;
+
+        vcpu->halted = user && call->in->activity == CPU_HALTED;
+        vcpu->waits_for_sipi =
+            user && (call->in->activity == CPU_WAIT_FOR_SIPI || call->in->activity == CPU_WAIT_FOR_INIT);
         vcpu_set_parked(vcpu, false);
     }
 }
@@ -174,6 +194,7 @@ static void vcpu_reset_job(struct vcpu *vcpu, void *opaque)
     call->result = vcpu->vm->ops->vcpu_reset(vcpu, call->err);
     if (call->result == 0) {
         vcpu->halted = false;
+        vcpu->waits_for_sipi = vcpu->vm->config.irqchip == VM_IRQCHIP_USER && !vcpu->bootstrap;
         vcpu_set_parked(vcpu, false);
     }
 }
@@ -227,6 +248,11 @@ struct msi_target *vm_msi_target(struct vm *vm)
 void vm_flush_coalesced(struct vm *vm)
 {
     vm->ops->flush_coalesced(vm);
+}
+
+uint64_t vcpu_tsc(struct vcpu *vcpu)
+{
+    return vcpu->vm->ops->vcpu_tsc ? vcpu->vm->ops->vcpu_tsc(vcpu) : 0;
 }
 
 uint64_t vm_tsc_khz(struct vm *vm)

@@ -55,8 +55,9 @@ struct vm_event {
 
 /*
  * An interrupt controller in the machine that a vCPU asks when the accelerator has none (USER), or for the PIC's
- * ExtINT (SPLIT, CPU 0 only). Called on the vCPU's thread with no lock held; may take a lock of INTC rank. Whenever the
- * answer of `pending` may have become true, the controller calls vcpu_interrupt().
+ * ExtINT (SPLIT, CPU 0 only). Called on the vCPU's thread with no lock held; may take a lock of INTC rank, but doesn't
+ * block. Whenever the answer of `pending` may have become true, the controller calls vcpu_interrupt(); also when it was
+ * the vCPU itself that changed something, by one of these functions or by an access to the controller's registers.
  */
 struct vm_interrupt_source {
     bool (*pending)(void *opaque, unsigned vcpu_index);
@@ -64,6 +65,21 @@ struct vm_interrupt_source {
     int (*acknowledge)(void *opaque, unsigned vcpu_index);
     /* SPLIT: the guest ended a level-triggered interrupt of this vector. May be NULL. */
     void (*end_of_interrupt)(void *opaque, uint8_t vector);
+
+    /* USER only, from here on. */
+
+    /*
+     * The local APIC's model-specific registers: IA32_APIC_BASE (0x1b), IA32_TSC_DEADLINE (0x6e0), x2APIC
+     * (0x800..0x8ff). False: the guest gets #GP. An accelerator whose CPUID denies x2APIC or the TSC deadline refuses
+     * them itself.
+     */
+    bool (*msr_read)(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t *value);
+    bool (*msr_write)(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t value);
+    /* The task-priority register, 8 bits; CR8 is its upper four. */
+    uint8_t (*get_tpr)(void *opaque, unsigned vcpu_index);
+    void (*set_tpr)(void *opaque, unsigned vcpu_index, uint8_t tpr);
+    /* The vCPU takes an INIT: the local APIC goes to its INIT state. Called by vcpu.c only, not by accelerators. */
+    void (*init)(void *opaque, unsigned vcpu_index);
     void *opaque;
 };
 
@@ -71,7 +87,7 @@ struct vm_config {
     struct address_space *memory, *io; /* must outlive the VM */
     struct cpu_model cpu;
     struct cpu_topology topology;
-    enum vm_irqchip irqchip;
+    enum vm_irqchip irqchip; /* as asked for: an accelerator that has none makes it USER (vm_irqchip) */
     bool pit;                /* KERNEL: an 8254 with port 0x61 in the accelerator, too */
     struct event_loop *loop; /* where `event` is called */
     /*
@@ -80,7 +96,7 @@ struct vm_config {
      */
     void (*event)(void *opaque, const struct vm_event *event);
     void *event_opaque;
-    struct vm_interrupt_source interrupts; /* all NULL with KERNEL */
+    struct vm_interrupt_source interrupts; /* not used with KERNEL */
 };
 
 /*
@@ -115,6 +131,8 @@ void vm_destroy(struct vm *vm);
 bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes);
 /* "kvm" or "soft". */
 const char *vm_accelerator_name(const struct vm *vm);
+/* Where the interrupt controllers are: what was asked for, or USER if the accelerator has none. */
+enum vm_irqchip vm_irqchip(const struct vm *vm);
 
 /*
  * Pausing. A paused VM's vCPUs are outside the guest and outside dispatch, and their state is complete (no access half

@@ -122,6 +122,41 @@ static void test_reset_state(void **state)
     assert_int_equal(cpu.activity, CPU_WAIT_FOR_INIT);
 }
 
+/* What INIT keeps and what it doesn't, and where a start-up message starts. */
+static void test_init_state(void **state)
+{
+    struct cpu_state cpu;
+
+    cpu_state_reset(&cpu, false);
+    cpu.cr0 = 0x80000011; /* caching on */
+    cpu.gpr[CPU_RBX] = 5;
+    cpu.efer = 0xd01;
+    cpu.xcr0 = 7;
+    cpu.msr.lstar = 0x1234;
+    cpu.apic_base = 0xfee00c00;
+    cpu.xsave[100] = 0x5a;
+    cpu.events.nmi_pending = true;
+    cpu_state_init(&cpu, false, 0x806e9);
+    assert_int_equal(cpu.cr0, 0x10);
+    assert_int_equal(cpu.gpr[CPU_RBX], 0);
+    assert_int_equal(cpu.gpr[CPU_RDX], 0x806e9);
+    assert_int_equal(cpu.efer, 0);
+    assert_int_equal(cpu.xcr0, 7);
+    assert_int_equal(cpu.msr.lstar, 0x1234);
+    assert_int_equal(cpu.apic_base, 0xfee00c00);
+    assert_int_equal(cpu.xsave[100], 0x5a);
+    assert_false(cpu.events.nmi_pending);
+    assert_true(cpu.keep_tsc);
+    assert_int_equal(cpu.activity, CPU_WAIT_FOR_SIPI);
+    cpu_state_start_up(&cpu, 0x9f);
+    assert_int_equal(cpu.segment[CPU_CS].selector, 0x9f00);
+    assert_int_equal(cpu.segment[CPU_CS].base + cpu.rip, 0x9f000);
+    assert_int_equal(cpu.activity, CPU_RUNNABLE);
+    cpu_state_init(&cpu, true, 0);
+    assert_int_equal(cpu.activity, CPU_RUNNABLE);
+    assert_int_equal(cpu.segment[CPU_CS].base + cpu.rip, 0xfffffff0);
+}
+
 static void test_accelerators_by_name(void **state)
 {
     assert_ptr_equal(accel_find("kvm"), &accel_kvm_ops);
@@ -131,9 +166,13 @@ static void test_accelerators_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),       cmocka_unit_test(test_parse_errors),
-        cmocka_unit_test(test_resolve),     cmocka_unit_test(test_topology),
-        cmocka_unit_test(test_reset_state), cmocka_unit_test(test_accelerators_by_name),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parse_errors),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_topology),
+        cmocka_unit_test(test_reset_state),
+        cmocka_unit_test(test_init_state),
+        cmocka_unit_test(test_accelerators_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

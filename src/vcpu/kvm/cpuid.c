@@ -328,7 +328,7 @@ int kvm_cpuid_set(struct kvm_vcpu *vcpu, struct error **err)
         cpuid_set_topology(cpuid, &vcpu->common, 0x1f);
     }
     entry = cpuid_find(cpuid, 1, 0);
-    vcpu->reset_edx = entry ? entry->eax : 0;
+    vcpu->common.signature = entry ? entry->eax : 0;
     ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid);
     return ret < 0 ? error_set(err, ret, "accelerator 'kvm': can't set vCPU %u's CPUID: %s", vcpu->common.index,
                                strerror(-ret))

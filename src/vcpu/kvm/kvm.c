@@ -257,6 +257,7 @@ const struct accel_ops accel_kvm_ops = {
     .name = "kvm",
     .vm_size_bytes = sizeof(struct kvm_vm),
     .vcpu_size_bytes = sizeof(struct kvm_vcpu),
+    .has_irqchip = true,
     .probe = kvm_probe,
     .vm_init = kvm_vm_init,
     .vm_exit = kvm_vm_exit,

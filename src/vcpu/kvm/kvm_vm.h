@@ -86,7 +86,6 @@ struct kvm_vcpu {
     int fd;
     struct kvm_run *run;
     struct kvm_lapic_state initial_lapic;
-    uint32_t reset_edx; /* CPUID.1:EAX, as after reset */
 };
 
 static inline struct kvm_vm *kvm_vm_of(struct vm *vm)

@@ -465,7 +465,7 @@ static int state_set(struct kvm_vcpu *vcpu, const struct cpu_state *state, bool 
 
 int kvm_set_state(struct vcpu *common, const struct cpu_state *state, struct error **err)
 {
-    return state_set(kvm_vcpu_of(common), state, true, err);
+    return state_set(kvm_vcpu_of(common), state, !state->keep_tsc, err);
 }
 
 /*
@@ -493,7 +493,7 @@ int kvm_reset_state(struct vcpu *common, struct error **err)
         return error_set(err, -ENOMEM, "out of memory");
     }
     cpu_state_reset(state, common->bootstrap);
-    state->gpr[CPU_RDX] = vcpu->reset_edx;
+    state->gpr[CPU_RDX] = common->signature;
     ret = regs_renew_paging(vcpu, state);
     if (ret < 0) {
         return REGS_FAIL(ret, err, "reset a vCPU");
