@@ -151,6 +151,10 @@ static void vcpu_offer_interrupt(struct vcpu *vcpu)
     const struct vm_interrupt_source *source = &vcpu->vm->config.interrupts;
     int vector;
 
+    /* The question that the request asks for is asked now; who sets it again from here on gets another turn. */
+    if (atomic_load_explicit(&vcpu->requests, memory_order_relaxed) & VCPU_REQUEST_INTERRUPT) {
+        atomic_fetch_and_explicit(&vcpu->requests, ~(uint32_t)VCPU_REQUEST_INTERRUPT, memory_order_seq_cst);
+    }
     if (!source->pending || !source->pending(source->opaque, vcpu->index) ||
         !vcpu->vm->ops->vcpu_interrupt_window(vcpu)) {
         return;

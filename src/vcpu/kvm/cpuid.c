@@ -20,7 +20,11 @@
 #define ECX1_X2APIC         (UINT32_C(1) << 21)
 #define EDX1_HTT            (UINT32_C(1) << 28)
 #define CMP_LEGACY          (UINT32_C(1) << 1)
-#define KVM_PV_APIC_BITS    (1u << KVM_FEATURE_PV_EOI | 1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI)
+/* What KVM does only with a local APIC of its own. */
+#define KVM_PV_APIC_BITS                                                                                               \
+    (1u << KVM_FEATURE_PV_EOI | 1u << KVM_FEATURE_PV_UNHALT | 1u << KVM_FEATURE_PV_SEND_IPI |                          \
+     1u << KVM_FEATURE_PV_SCHED_YIELD | 1u << KVM_FEATURE_ASYNC_PF | 1u << KVM_FEATURE_ASYNC_PF_VMEXIT |               \
+     1u << KVM_FEATURE_ASYNC_PF_INT | 1u << KVM_FEATURE_MSI_EXT_DEST_ID)
 
 typedef struct kvm_cpuid_entry2 cpuid_entry;
 

@@ -86,6 +86,7 @@ struct kvm_vcpu {
     int fd;
     struct kvm_run *run;
     struct kvm_lapic_state initial_lapic;
+    uint8_t entry_cr8; /* USER: as the guest was entered with it */
 };
 
 static inline struct kvm_vm *kvm_vm_of(struct vm *vm)

@@ -47,6 +47,7 @@ static const struct msr_field msr_fields[] = {
     MSR_FIELD(0x4b564d04, kvm_pv_eoi),
 };
 
+#define RFLAGS_IF      UINT64_C(0x200)
 #define MSR_TSC        0x10
 #define MSR_MTRR_DEF   0x2ff
 #define MSR_LIST_BYTES 4096
@@ -435,6 +436,9 @@ static int state_set(struct kvm_vcpu *vcpu, const struct cpu_state *state, bool 
     struct kvm_sregs sregs;
     int ret;
 
+    /* What KVM_RUN said when it last came back: of other registers. */
+    vcpu->run->ready_for_interrupt_injection =
+        (state->rflags & RFLAGS_IF) && !state->events.interrupt_shadow && !state->events.interrupt_injected;
     sregs_to_kvm(&sregs, state);
     ret = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs);
     if (ret < 0) {

@@ -25,7 +25,8 @@
 #include "base/log.h"
 #include "vcpu/kvm/kvm_vm.h"
 
-#define KICK_SIGNAL SIGUSR1
+#define KICK_SIGNAL   SIGUSR1
+#define MSR_APIC_BASE 0x1bu
 
 static void kvm_kick_handler(int signal_number)
 {
@@ -68,6 +69,35 @@ bool kvm_interrupt_window(struct vcpu *common)
 
     run->request_interrupt_window = !open;
     return open;
+}
+
+/*
+ * USER: KVM has CR8 and IA32_APIC_BASE, and the machine has the local APIC that they are registers of. They change in
+ * the guest, by MOV to CR8 and WRMSR, and in the machine, by writes of the APIC's page; both on this thread, so each
+ * side's change is carried over when the guest is entered or left.
+ */
+static void kvm_apic_to_guest(struct kvm_vcpu *vcpu)
+{
+    const struct vm_interrupt_source *source = &vcpu->common.vm->config.interrupts;
+
+    if (source->get_tpr) {
+        vcpu->run->cr8 = source->get_tpr(source->opaque, vcpu->common.index) >> 4;
+        vcpu->entry_cr8 = (uint8_t)vcpu->run->cr8;
+    }
+}
+
+static void kvm_apic_from_guest(struct kvm_vcpu *vcpu)
+{
+    const struct vm_interrupt_source *source = &vcpu->common.vm->config.interrupts;
+    uint64_t base;
+
+    if (source->set_tpr && vcpu->run->cr8 != vcpu->entry_cr8) {
+        source->set_tpr(source->opaque, vcpu->common.index, (uint8_t)(vcpu->run->cr8 << 4));
+    }
+    if (source->msr_write && source->msr_read(source->opaque, vcpu->common.index, MSR_APIC_BASE, &base) &&
+        base != vcpu->run->apic_base) {
+        source->msr_write(source->opaque, vcpu->common.index, MSR_APIC_BASE, vcpu->run->apic_base);
+    }
 }
 
 int kvm_inject_interrupt(struct vcpu *common, uint8_t vector)
@@ -252,8 +282,12 @@ void kvm_run(struct vcpu *common, struct vcpu_exit *exit)
     struct kvm_vcpu *vcpu = kvm_vcpu_of(common);
     struct kvm_vm *kvm = kvm_vm_of(common->vm);
     uint64_t begun = atomic_load_explicit(&kvm->slots_begun, memory_order_acquire);
+    bool user = common->vm->config.irqchip == VM_IRQCHIP_USER;
     int error = 0;
 
+    if (user) {
+        kvm_apic_to_guest(vcpu);
+    }
     /* Pairs with vcpu_request, see above. */
     atomic_store_explicit(&common->place, VCPU_IN_GUEST, memory_order_seq_cst);
     if (atomic_load_explicit(&common->requests, memory_order_seq_cst)) {
@@ -265,6 +299,9 @@ void kvm_run(struct vcpu *common, struct vcpu_exit *exit)
     atomic_store_explicit(&common->place, VCPU_IN_HOST, memory_order_seq_cst);
     kvm_set_immediate_exit(vcpu, 0);
     vcpu->run->request_interrupt_window = 0; /* asked for anew while an interrupt is pending */
+    if (user) {
+        kvm_apic_from_guest(vcpu);
+    }
 
     if (error) {
         kvm_decode_error(error, exit);
