@@ -101,7 +101,13 @@ static void test_page(void **state)
     assert_int_equal(rig_mmio_read(*state, 0xd0000000 + TPR, 4), 0x10);
     assert_int_equal(board_get(board, 1, TPR), 0x20);
     assert_int_equal(rig_mmio_read(*state, 0xd0000000 + TPR, 4), 0xffffffff); /* CPU 1 */
+    assert_true(lapic_msr_write(board->bus, 1, 0x1b, 0xd0000800));            /* both there */
+    assert_int_equal(rig_mmio_read(*state, 0xd0000000 + TPR, 4), 0x20);
+    board_be_cpu(0);
+    assert_int_equal(rig_mmio_read(*state, 0xd0000000 + TPR, 4), 0x10);
     assert_true(lapic_msr_write(board->bus, 0, 0x1b, 0xd0001900));
+    board_be_cpu(1);
+    assert_int_equal(rig_mmio_read(*state, 0xd0000000 + TPR, 4), 0x20);
     board_be_cpu(0);
     assert_int_equal(rig_mmio_read(*state, 0xd0001000 + TPR, 4), 0x10);
     device_reset(&board->bus->isa.device);

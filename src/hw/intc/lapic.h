@@ -38,10 +38,11 @@ struct lapic_cpu_ops {
 
 struct lapic_bus;
 
-/* Where registers appear: the default page, and a page of a CPU's own if it moved its APIC. Immutable but region. */
+/* Where registers appear: the default page, and one for each CPU that moved its APIC. Immutable, but for the address.
+ */
 struct lapic_page {
     struct lapic_bus *bus;
-    uint64_t address; /* own thread of the CPU that moved it there */
+    _Atomic uint64_t address; /* written by the own thread of the CPU that moved it there */
     struct region region;
 };
 

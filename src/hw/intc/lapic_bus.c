@@ -189,7 +189,7 @@ static void lapic_bus_reset(struct device *device)
 static void lapic_bus_init_page(struct lapic_bus *bus, struct lapic_page *page)
 {
     page->bus = bus;
-    page->address = LAPIC_BASE;
+    atomic_init(&page->address, LAPIC_BASE);
     region_init_io(&page->region, "apic", &bus->isa.device, &lapic_region_ops, page, LAPIC_BYTES, REGION_LOCKLESS,
                    NULL);
 }

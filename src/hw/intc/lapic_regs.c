@@ -255,6 +255,11 @@ static void lapic_write_reg(struct lapic *lapic, unsigned reg, uint32_t value)
 
 /* --- xAPIC: the page -------------------------------------------------------------------------------------------- */
 
+static uint64_t page_address(const struct lapic_page *page)
+{
+    return atomic_load_explicit(&page->address, memory_order_relaxed);
+}
+
 /* The APIC that the calling CPU sees in this page; NULL: none. */
 static struct lapic *page_apic(const struct lapic_page *page)
 {
@@ -265,11 +270,8 @@ static struct lapic *page_apic(const struct lapic_page *page)
     if (!lapic || (lapic_base(lapic) & (LAPIC_BASE_ENABLED | LAPIC_BASE_X2APIC)) != LAPIC_BASE_ENABLED) {
         return NULL;
     }
-    /* A page that was moved is its own CPU's. */
-    if (page != &bus->page && page != &lapic->moved) {
-        return NULL;
-    }
-    return (lapic_base(lapic) & LAPIC_BASE_ADDRESS) == page->address ? lapic : NULL;
+    /* CPUs that moved theirs to the same place share the page of one of them. */
+    return (lapic_base(lapic) & LAPIC_BASE_ADDRESS) == page_address(page) ? lapic : NULL;
 }
 
 static bool page_allows(uint64_t offset, uint8_t access)
@@ -353,15 +355,14 @@ void lapic_set_base(struct lapic *lapic, uint64_t base)
 {
     const struct isa_bus *isa = lapic->bus->isa.isa;
     uint64_t address = base & LAPIC_BASE_ADDRESS;
-    bool elsewhere = address != lapic->bus->page.address;
 
     atomic_store_explicit(&lapic->base, base, memory_order_relaxed);
-    if (address == lapic->moved.address) {
+    if (address == atomic_load_explicit(&lapic->moved.address, memory_order_relaxed)) {
         return;
     }
     isa_region_hide(isa, &lapic->moved.region);
-    lapic->moved.address = address;
-    if (elsewhere) {
+    atomic_store_explicit(&lapic->moved.address, address, memory_order_relaxed);
+    if (address != LAPIC_BASE) {
         region_add(isa->map, isa->mem_root, address, &lapic->moved.region, 1); /* before RAM */
     }
 }
