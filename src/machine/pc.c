@@ -79,29 +79,23 @@ static void pc_destroy_spaces(struct pc *pc)
 
 static int pc_init_vm(struct pc *pc, struct error **err)
 {
+    static const enum vm_irqchip irqchips[] = {[CONFIG_IRQCHIP_ON] = VM_IRQCHIP_KERNEL,
+                                               [CONFIG_IRQCHIP_SPLIT] = VM_IRQCHIP_SPLIT,
+                                               [CONFIG_IRQCHIP_OFF] = VM_IRQCHIP_USER};
     const struct machine_config *config = pc->env.config;
     struct vm_config vm_config = {
         .memory = &pc->memory,
         .io = &pc->io,
         .topology = {.sockets = config->sockets, .cores = config->cores, .threads = config->threads},
-        .irqchip = VM_IRQCHIP_KERNEL,
+        .irqchip = irqchips[config->irqchip],
         .pit = true,
         .loop = pc->env.loop,
         .event = pc->env.vm_event,
         .event_opaque = pc->env.vm_event_opaque,
+        .interrupts = pc_intc_source(&pc->intc),
     };
     int ret;
 
-    if (config->irqchip == CONFIG_IRQCHIP_OFF) {
-        return error_set(err, -ENOTSUP,
-                         "-machine kernel-irqchip: 'off' isn't supported, as this machine has no local APICs of its "
-                         "own; 'on' and 'split' are");
-    }
-    if (config->irqchip == CONFIG_IRQCHIP_SPLIT) {
-        vm_config.irqchip = VM_IRQCHIP_SPLIT;
-        vm_config.pit = false;
-        vm_config.interrupts = pc_intc_source(&pc->intc);
-    }
     ret = cpu_model_parse(&vm_config.cpu, config->cpu ? config->cpu : PC_CPU_DEFAULT, err);
     if (ret < 0) {
         return ret;
@@ -127,7 +121,7 @@ static void pc_init_isa(struct pc *pc)
         .io_root = &pc->io_root,
         .mem_root = &pc->memory_root,
         .clock = pc->env.guest_clock,
-        .msi = vm_msi_target(pc->vm),
+        .msi = pc_intc_msi(pc),
         .requests = pc->env.requests,
         .chardevs = pc->env.chardevs,
     };
@@ -144,8 +138,7 @@ static int pc_init_pci(struct pc *pc, struct error **err)
     for (unsigned i = 0; i < PCI_PIRQ_COUNT; i++) {
         pirq[i] = pc_intc_line(pc, PC_GSI_PCI + i);
     }
-    pci_host_init(&pc->pci, &pc->map, &pc->pci_memory, &pc->io_root, pirq, vm_msi_target(pc->vm),
-                  pc->env.reset_control);
+    pci_host_init(&pc->pci, &pc->map, &pc->pci_memory, &pc->io_root, pirq, pc_intc_msi(pc), pc->env.reset_control);
     pc->has_pci = true;
     region_add(&pc->map, &pc->io_root, PCI_HOST_PORT, &pc->pci.address_port, 0);
     region_add(&pc->map, &pc->io_root, PCI_HOST_DATA_PORT, &pc->pci.data_port, 0);

@@ -260,6 +260,11 @@ uint64_t vm_tsc_khz(struct vm *vm)
     return vm->ops->tsc_khz(vm);
 }
 
+bool vm_tells_tsc(const struct vm *vm)
+{
+    return vm->ops->vcpu_tsc;
+}
+
 bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes)
 {
     for (size_t i = 0; i < count; i++) {

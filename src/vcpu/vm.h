@@ -56,8 +56,9 @@ struct vm_event {
 /*
  * An interrupt controller in the machine that a vCPU asks when the accelerator has none (USER), or for the PIC's
  * ExtINT (SPLIT, CPU 0 only). Called on the vCPU's thread with no lock held; may take a lock of INTC rank, but doesn't
- * block. Whenever the answer of `pending` may have become true, the controller calls vcpu_interrupt(); also when it was
- * the vCPU itself that changed something, by one of these functions or by an access to the controller's registers.
+ * block; never before the vCPUs are first reset or run. Whenever the answer of `pending` may have become true, the
+ * controller calls vcpu_interrupt(); also when it was the vCPU itself that changed something, by one of these functions
+ * or by an access to the controller's registers.
  */
 struct vm_interrupt_source {
     bool (*pending)(void *opaque, unsigned vcpu_index);
@@ -96,7 +97,7 @@ struct vm_config {
      */
     void (*event)(void *opaque, const struct vm_event *event);
     void *event_opaque;
-    struct vm_interrupt_source interrupts; /* not used with KERNEL */
+    struct vm_interrupt_source interrupts; /* not used with KERNEL, as pit isn't but with KERNEL */
 };
 
 /*
@@ -176,5 +177,7 @@ void vm_flush_coalesced(struct vm *vm);
 
 /* The guest's time-stamp counter's frequency; 0 if unknown. */
 uint64_t vm_tsc_khz(struct vm *vm);
+/* Whether vcpu_tsc (vcpu.h) works. */
+bool vm_tells_tsc(const struct vm *vm);
 
 #endif

@@ -67,6 +67,9 @@ static bool flat_irq_pending(void *opaque, unsigned vcpu_index)
 {
     struct flat_machine *machine = opaque;
 
+    if (machine->lapics) {
+        return lapic_is_pending(machine->lapics, vcpu_index);
+    }
     return atomic_load(&machine->pending_vector) >= 0;
 }
 
@@ -74,7 +77,108 @@ static int flat_irq_acknowledge(void *opaque, unsigned vcpu_index)
 {
     struct flat_machine *machine = opaque;
 
+    if (machine->lapics) {
+        return lapic_acknowledge(machine->lapics, vcpu_index);
+    }
     return atomic_exchange(&machine->pending_vector, -1);
+}
+
+/* --- local APICs ------------------------------------------------------------------------------------------------ */
+
+static bool flat_msr_read(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t *value)
+{
+    return lapic_msr_read(((struct flat_machine *)opaque)->lapics, vcpu_index, msr, value);
+}
+
+static bool flat_msr_write(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t value)
+{
+    return lapic_msr_write(((struct flat_machine *)opaque)->lapics, vcpu_index, msr, value);
+}
+
+static uint8_t flat_get_tpr(void *opaque, unsigned vcpu_index)
+{
+    return lapic_get_tpr(((struct flat_machine *)opaque)->lapics, vcpu_index);
+}
+
+static void flat_set_tpr(void *opaque, unsigned vcpu_index, uint8_t tpr)
+{
+    lapic_set_tpr(((struct flat_machine *)opaque)->lapics, vcpu_index, tpr);
+}
+
+static void flat_init(void *opaque, unsigned vcpu_index)
+{
+    lapic_init_signal(((struct flat_machine *)opaque)->lapics, vcpu_index);
+}
+
+static uint32_t flat_cpu_apic_id(void *opaque, unsigned index)
+{
+    return index;
+}
+
+static void flat_cpu_interrupt(void *opaque, unsigned index)
+{
+    vcpu_interrupt(((struct flat_machine *)opaque)->cpus[index]);
+}
+
+static void flat_cpu_nmi(void *opaque, unsigned index)
+{
+    vcpu_nmi(((struct flat_machine *)opaque)->cpus[index]);
+}
+
+static void flat_cpu_init(void *opaque, unsigned index)
+{
+    vcpu_init_signal(((struct flat_machine *)opaque)->cpus[index]);
+}
+
+static void flat_cpu_sipi(void *opaque, unsigned index, uint8_t vector)
+{
+    vcpu_sipi(((struct flat_machine *)opaque)->cpus[index], vector);
+}
+
+static int flat_cpu_current(void *opaque)
+{
+    return vcpu_current() ? (int)vcpu_current()->index : -1;
+}
+
+static const struct lapic_cpu_ops flat_cpu_ops = {
+    .apic_id = flat_cpu_apic_id,
+    .interrupt = flat_cpu_interrupt,
+    .nmi = flat_cpu_nmi,
+    .init = flat_cpu_init,
+    .sipi = flat_cpu_sipi,
+    .current = flat_cpu_current,
+};
+
+static void flat_build_lapics(struct flat_machine *machine)
+{
+    machine->apic_loop = event_loop_create("apic", NULL);
+    assert_non_null(machine->apic_loop);
+    clock_init_host(&machine->clock);
+    machine->isa = (struct isa_bus){.map = &machine->map, .mem_root = &machine->memory_root, .clock = &machine->clock};
+    machine->lapics = (struct lapic_bus *)device_create(&lapic_bus_device_type, NULL, machine->apic_loop, NULL, NULL);
+    assert_non_null(machine->lapics);
+    machine->lapics->isa.isa = &machine->isa;
+    machine->lapics->cpus = &flat_cpu_ops;
+    machine->lapics->cpus_opaque = machine;
+    machine->lapics->count = machine->cpu_count;
+    assert_int_equal(device_realize(&machine->lapics->isa.device, NULL), 0);
+    assert_int_equal(event_loop_start_thread(machine->apic_loop, NULL), 0);
+}
+
+static void flat_destroy_lapics(struct flat_machine *machine)
+{
+    struct device *device = &machine->lapics->isa.device;
+
+    event_loop_stop_thread(machine->apic_loop);
+    device_unplug(device, NULL, NULL);
+    do {
+        hdl_rcu_barrier();
+    } while (event_loop_poll(machine->apic_loop, false));
+    device_put(device);
+    while (event_loop_poll(machine->apic_loop, false)) {
+    }
+    event_loop_destroy(machine->apic_loop);
+    clock_destroy(&machine->clock);
 }
 
 static void flat_event(void *opaque, const struct vm_event *event)
@@ -164,6 +268,13 @@ static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
     if (irqchip == VM_IRQCHIP_USER) {
         config.interrupts = (struct vm_interrupt_source){
             .pending = flat_irq_pending, .acknowledge = flat_irq_acknowledge, .opaque = machine};
+        if (machine->lapics) {
+            config.interrupts.msr_read = flat_msr_read;
+            config.interrupts.msr_write = flat_msr_write;
+            config.interrupts.get_tpr = flat_get_tpr;
+            config.interrupts.set_tpr = flat_set_tpr;
+            config.interrupts.init = flat_init;
+        }
     }
     machine->vm = vm_create(names, 1, &config, &err);
     if (!machine->vm) {
@@ -177,7 +288,8 @@ static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
     }
 }
 
-struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end)
+static struct flat_machine *flat_create_machine(enum vm_irqchip irqchip, unsigned cpus, bool lapics,
+                                                const uint8_t *code, const uint8_t *code_end)
 {
     struct flat_machine *machine = calloc(1, sizeof(*machine));
 
@@ -190,11 +302,24 @@ struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const u
     flat_build_memory(machine);
     flat_build_devices(machine);
     memcpy(machine->block->host + FLAT_CODE, code, (size_t)(code_end - code));
+    if (lapics) {
+        flat_build_lapics(machine);
+    }
     flat_build_vm(machine, irqchip);
     for (unsigned i = 0; i < cpus; i++) {
         flat_start_real(machine, i);
     }
     return machine;
+}
+
+struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end)
+{
+    return flat_create_machine(irqchip, cpus, false, code, code_end);
+}
+
+struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end)
+{
+    return flat_create_machine(VM_IRQCHIP_USER, cpus, true, code, code_end);
 }
 
 /* --- taking apart ----------------------------------------------------------------------------------------------- */
@@ -218,6 +343,9 @@ void flat_destroy(struct flat_machine *machine)
         vm_pause(machine->vm);
     }
     vm_destroy(machine->vm);
+    if (machine->lapics) {
+        flat_destroy_lapics(machine);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
         region_remove(&machine->map, regions[i]);
     }
@@ -256,7 +384,10 @@ static void flat_set_state(struct flat_machine *machine, unsigned cpu, struct cp
     state->rip = FLAT_CODE;
     state->gpr[CPU_RSP] = FLAT_STACK - 0x100 * cpu;
     state->gpr[CPU_RBX] = 4 * cpu;
-    state->activity = CPU_RUNNABLE;
+    state->activity = machine->lapics && cpu > 0 ? CPU_WAIT_FOR_SIPI : CPU_RUNNABLE;
+    if (machine->lapics) {
+        state->apic_base = (state->apic_base & 0xfff) | FLAT_APIC;
+    }
     if (vcpu_set_state(machine->cpus[cpu], state, &err) < 0) {
         fail_msg("%s", err->message);
     }

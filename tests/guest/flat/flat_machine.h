@@ -21,6 +21,7 @@
 
 #include "device/device.h"
 #include "event/event_loop.h"
+#include "hw/intc/lapic.h"
 #include "memory/address_space.h"
 #include "memory/dispatch.h"
 #include "vcpu/vcpu.h"
@@ -37,6 +38,7 @@
 #define FLAT_BUFFERED   0xd2000
 #define FLAT_OTHER      0xd3000
 #define FLAT_EVENT      0xd4000
+#define FLAT_APIC       0xd5000
 #define FLAT_COUNTERS   0x7000
 #define FLAT_LOG_MAX    16384
 #define FLAT_EVENTS_MAX 8
@@ -78,6 +80,10 @@ struct flat_machine {
     unsigned event_count;
     _Atomic int pending_vector; /* of the interrupt source; -1: none */
     _Atomic unsigned end_of_interrupts;
+    struct lapic_bus *lapics; /* NULL: pending_vector is all there is */
+    struct event_loop *apic_loop;
+    struct clock clock;
+    struct isa_bus isa;
 };
 
 /* Guests in guests.S. */
@@ -96,10 +102,17 @@ FLAT_GUEST(coalesced);
 FLAT_GUEST(overflow);
 FLAT_GUEST(triple_fault);
 FLAT_GUEST(lost);
+FLAT_GUEST(apic_ipi);
+FLAT_GUEST(apic_tpr);
+FLAT_GUEST(apic_timer);
+FLAT_GUEST(apic_cr8);
 
 /* A paused machine with the guest's code in place and cpus vCPUs about to run it. */
 struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end);
 #define FLAT_CREATE(irqchip, cpus, name) flat_create((irqchip), (cpus), flat_##name, flat_##name##_end)
+/* A USER machine with local APICs at FLAT_APIC; all CPUs but the first wait for a start-up message. */
+struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end);
+#define FLAT_CREATE_APIC(cpus, name) flat_create_apic((cpus), flat_##name, flat_##name##_end)
 void flat_destroy(struct flat_machine *machine);
 /* Puts a vCPU to the start of the code in real mode; %bx is 4 times its number. */
 void flat_start_real(struct flat_machine *machine, unsigned cpu);

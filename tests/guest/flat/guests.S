@@ -14,6 +14,7 @@
 #define SEG_BUFFERED 0xd200
 #define SEG_OTHER    0xd300
 #define SEG_EVENT    0xd400
+#define SEG_APIC     0xd500
 #define COUNTERS     0x7000
 
         .section .rodata
@@ -238,7 +239,112 @@ guest lost
         ljmp    $0xe000, $0x0123
 guest_end lost
 
+/*
+ * Local APICs, at SEG_APIC. CPU 0 starts CPU 1 at this same code, waits for its sign of life at 0x6000, and interrupts it
+ * 100 times, each time waiting for it to count at 0x6004.
+ */
+guest apic_ipi
+        mov     $SEG_APIC, %ax
+        mov     %ax, %es
+        movl    $0x1ff, %es:0xf0
+        mov     %es:0x20, %eax
+        test    %eax, %eax
+        jnz     5f
+        movl    $0x01000000, %es:0x310
+        movl    $0xc500, %es:0x300      /* INIT, and its de-assertion */
+        movl    $0x8500, %es:0x300
+        movl    $0x4601, %es:0x300      /* start at 0x1000; and once more, in vain */
+        movl    $0x4601, %es:0x300
+1:      cmpl    $1, 0x6000
+        jne     1b
+        xor     %ebx, %ebx
+2:      movl    $0x4061, %es:0x300
+        inc     %ebx
+3:      cmp     %ebx, 0x6004
+        jne     3b
+        cmp     $100, %ebx
+        jne     2b
+        done    1
+5:      movw    $0x1000 + (9f - flat_apic_ipi), 0x61 * 4
+        movw    $0, 0x61 * 4 + 2
+        incl    0x6000
+        sti
+6:      hlt
+        jmp     6b
+9:      incl    0x6004
+        movl    $0, %es:0xb0
+        iret
+guest_end apic_ipi
+
+/* Interrupts itself while the task priority is above that, then lowers it: done 1, and done 0x61 from the handler. */
+guest apic_tpr
+        mov     $SEG_APIC, %ax
+        mov     %ax, %es
+        movw    $0x1000 + (9f - flat_apic_tpr), 0x61 * 4
+        movw    $0, 0x61 * 4 + 2
+        mov     $PORT_DONE, %dx
+        movl    $0x1ff, %es:0xf0
+        movl    $0x70, %es:0x80
+        movl    $0x44061, %es:0x300
+        sti
+        nop
+        nop
+        mov     $1, %al
+        out     %al, %dx
+        movl    $0, %es:0x80
+1:      hlt
+        jmp     1b
+9:      mov     $0x61, %al
+        out     %al, %dx
+        movl    $0, %es:0xb0
+        iret
+guest_end apic_tpr
+
+/* A tick each millisecond; done 0x61 at the 20th. */
+guest apic_timer
+        mov     $SEG_APIC, %ax
+        mov     %ax, %es
+        movw    $0x1000 + (9f - flat_apic_timer), 0x61 * 4
+        movw    $0, 0x61 * 4 + 2
+        mov     $PORT_DONE, %dx
+        movl    $0x1ff, %es:0xf0
+        movl    $0x0b, %es:0x3e0
+        movl    $0x20061, %es:0x320
+        movl    $1000000, %es:0x380
+        sti
+1:      hlt
+        jmp     1b
+9:      incl    0x6000
+        movl    $0, %es:0xb0
+        cmpl    $20, 0x6000
+        jne     8f
+        mov     $0x61, %al
+        out     %al, %dx
+8:      iret
+guest_end apic_timer
+
         .code64
+
+/* CR8 is the upper half of the task priority: set by one, read by the other. */
+guest apic_cr8
+        mov     $7, %eax
+        mov     %rax, %cr8
+        mov     $0xd5000, %ebx
+        mov     0x80(%rbx), %eax
+        mov     $0x6000, %ecx
+        mov     %eax, (%rcx)
+        movl    $0x34, 0x80(%rbx)
+        mov     %cr8, %rax
+        mov     %eax, 4(%rcx)
+        mov     0x80(%rbx), %eax        /* reading CR8 has left the lower half alone */
+        mov     %eax, 8(%rcx)
+        mov     $PORT_DONE, %dx
+        mov     $1, %al
+        out     %al, %dx
+7:      cli
+        hlt
+        jmp     7b
+guest_end apic_cr8
 
 /* 8-byte accesses. */
 guest mmio64

@@ -160,6 +160,10 @@ static void test_failure_is_reported(void **state)
     flat_destroy(machine);
 }
 
+static void nothing(struct vcpu *vcpu, void *opaque)
+{
+}
+
 /* --- interrupts ------------------------------------------------------------------------------------------------- */
 
 /* Raised with interrupts off, so that it has to wait for the window; then again into HLT. */
@@ -200,6 +204,90 @@ static void test_nmi(void **state)
         vcpu_nmi(machine->cpus[0]);
         assert_int_equal(flat_wait_done(machine), 2);
     }
+    flat_destroy(machine);
+}
+
+static uint32_t guest_word(struct flat_machine *machine, uint32_t address)
+{
+    uint32_t value;
+
+    memcpy(&value, machine->block->host + address, sizeof(value));
+    return value;
+}
+
+/* A CPU is started by another, once, and interrupted by it. */
+static void test_apic_ipi(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(2, apic_ipi);
+    struct cpu_state cpu;
+
+    assert_int_equal(vcpu_get_state(machine->cpus[1], &cpu, NULL), 0);
+    assert_int_equal(cpu.activity, CPU_WAIT_FOR_SIPI);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    vm_pause(machine->vm);
+    assert_int_equal(guest_word(machine, 0x6000), 1);
+    assert_int_equal(guest_word(machine, 0x6004), 100);
+    assert_int_equal(vcpu_get_state(machine->cpus[1], &cpu, NULL), 0);
+    assert_int_equal(cpu.segment[CPU_CS].base, FLAT_CODE);
+    assert_int_equal(cpu.apic_base, FLAT_APIC | 0x800); /* INIT has left it */
+    assert_int_equal(cpu.gpr[CPU_RDX], machine->cpus[1]->signature);
+    flat_destroy(machine);
+}
+
+/* NMIs and interrupts don't start a CPU that waits. */
+static void test_apic_waiting_cpu(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(2, apic_ipi);
+    struct cpu_state cpu;
+
+    vcpu_nmi(machine->cpus[1]);
+    vcpu_interrupt(machine->cpus[1]);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    vcpu_init_signal(machine->cpus[1]);
+    vcpu_run_on(machine->cpus[1], nothing, NULL); /* served by now */
+    vcpu_nmi(machine->cpus[1]);
+    assert_int_equal(vcpu_get_state(machine->cpus[1], &cpu, NULL), 0);
+    assert_int_equal(cpu.activity, CPU_WAIT_FOR_SIPI);
+    assert_int_equal(cpu.rip, 0xfff0);
+    assert_int_equal(guest_word(machine, 0x6000), 1);
+    flat_destroy(machine);
+}
+
+static void test_apic_tpr(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_tpr);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    assert_int_equal(flat_wait_done(machine), 0x61);
+    flat_destroy(machine);
+}
+
+static void test_apic_cr8(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_cr8);
+
+    flat_start_long(machine, 0);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    vm_pause(machine->vm);
+    assert_int_equal(guest_word(machine, 0x6000), 0x70);
+    assert_int_equal(guest_word(machine, 0x6004), 3);
+    assert_int_equal(guest_word(machine, 0x6008), 0x34);
+    flat_destroy(machine);
+}
+
+/* Sleeps between the ticks: the loop's thread wakes it. */
+static void test_apic_timer(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_timer);
+    uint64_t begin_ns = clock_now_ns(&machine->clock);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 0x61);
+    assert_true(clock_now_ns(&machine->clock) - begin_ns >= 20 * NS_PER_MS);
     flat_destroy(machine);
 }
 
@@ -558,6 +646,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_interrupt_and_halt),
         cmocka_unit_test(test_interrupt_window),
         cmocka_unit_test(test_nmi),
+        cmocka_unit_test(test_apic_ipi),
+        cmocka_unit_test(test_apic_waiting_cpu),
+        cmocka_unit_test(test_apic_tpr),
+        cmocka_unit_test(test_apic_cr8),
+        cmocka_unit_test(test_apic_timer),
         cmocka_unit_test(test_irq_line_and_irqfd),
         cmocka_unit_test(test_msi_routes),
         cmocka_unit_test(test_ioeventfd),

@@ -126,6 +126,18 @@ static void test_reset_then_power_off(void **state)
     assert_int_equal(run(*state), 0);
 }
 
+/* The same, with what the accelerator would have had in the machine. */
+static void test_controllers_in_the_machine(void **state)
+{
+    struct machine_test *test = *state;
+
+    test->config.irqchip = CONFIG_IRQCHIP_SPLIT;
+    test_reset_then_power_off(state);
+    unlink(test->path);
+    test->config.irqchip = CONFIG_IRQCHIP_OFF;
+    test_reset_then_power_off(state);
+}
+
 /* A triple fault is a reset; told not to reboot, the machine ends with success. */
 static void test_triple_fault_without_reboot(void **state)
 {
@@ -200,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_then_power_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_controllers_in_the_machine, setup, teardown),
         cmocka_unit_test_setup_teardown(test_triple_fault_without_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_device_leaves_nothing, setup, teardown),
