@@ -60,6 +60,8 @@ bool cli_asks_for_help(const char *text);
 
 int cli_parse_machine(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_accel(struct cli *cli, const char *arg, struct error **err);
+/* What runs the guest if nobody says: KVM where it has hardware behind it, else the software CPU. */
+int cli_default_accel(struct cli *cli, struct error **err);
 int cli_parse_enable_kvm(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_cpu(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_smp(struct cli *cli, const char *arg, struct error **err);

@@ -124,7 +124,8 @@ void help_machines(void)
 
 void help_accels(void)
 {
-    printf("Accelerators supported:\nkvm\n");
+    printf("Accelerators supported:\nkvm    the host's processor\nsoft   a software CPU, where there is no usable KVM "
+           "(alias: tcg)\n");
 }
 
 static void help_cpu(const char *name, const char *description, void *opaque)

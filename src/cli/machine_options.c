@@ -77,6 +77,9 @@ static int accel_add(struct cli *cli, const char *name, struct error **err)
     struct machine_config *config = &cli->config;
     char **slot;
 
+    if (strcmp(name, "tcg") == 0) { /* what scripts written for QEMU call theirs */
+        name = "soft";
+    }
     if (!word_is_in(name, accel_names)) {
         return unknown_word("accelerator", name, accel_names, err);
     }
@@ -100,7 +103,7 @@ static int accel_add_list(struct cli *cli, const char *list, struct error **err)
         return error_set(err, -ENOMEM, "out of memory");
     }
     while ((name = strsep(&rest, ":"))) {
-        if (word_is_in(name, accel_names)) {
+        if (word_is_in(name, accel_names) || strcmp(name, "tcg") == 0) {
             int ret = accel_add(cli, name, err);
 
             if (ret < 0) {
@@ -206,7 +209,7 @@ int cli_parse_accel(struct cli *cli, const char *arg, struct error **err)
     ret = option_string_parse(arg, "accel", "-accel", &options, err);
     name = ret == 0 ? options_take(&options, "accel") : NULL;
     if (ret == 0) {
-        ret = accel_add(cli, name ? name : "", err);
+        ret = accel_add_list(cli, name ? name : "", err);
     }
     if (ret == 0) {
         ret = irqchip_take(cli, &options, "-accel", err);
@@ -219,6 +222,11 @@ int cli_parse_accel(struct cli *cli, const char *arg, struct error **err)
     }
     options_release(&options);
     return ret;
+}
+
+int cli_default_accel(struct cli *cli, struct error **err)
+{
+    return accel_add_list(cli, "kvm:soft", err);
 }
 
 int cli_parse_enable_kvm(struct cli *cli, const char *arg, struct error **err)

@@ -329,7 +329,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct error **err)
         ret = parse_one(cli, argv, argc, &i, err);
     }
     if (ret == 0 && cli->config.accel_count == 0) {
-        ret = cli_parse_enable_kvm(cli, NULL, err);
+        ret = cli_default_accel(cli, err);
     }
     if (ret == 0) {
         ret = cli_finish_serials(cli, err);

@@ -278,12 +278,10 @@ static int machine_open_images(struct machine *machine, struct error **err)
 /* An accelerator without hardware behind it runs small guests, but gets nowhere with an operating system. */
 static void machine_check_accelerator(const struct machine *machine)
 {
-    const struct machine_config *config = machine->config;
     char summary[200];
 
     if (machine->images.loader->is_operating_system &&
-        !vm_accelerator_is_full_speed((const char *const *)config->accels, config->accel_count, summary,
-                                      sizeof(summary))) {
+        !vm_is_full_speed(machine->pc.vm, summary, sizeof(summary))) {
         log_warn("%s", summary);
     }
 }

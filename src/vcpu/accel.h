@@ -115,7 +115,8 @@ const struct accel_ops *const *accel_table(void);
 /* NULL if there is none of that name. */
 const struct accel_ops *accel_find(const char *name);
 
-extern const struct accel_ops accel_kvm_ops;
+extern const struct accel_ops accel_kvm_ops;  /* kvm/kvm.c */
+extern const struct accel_ops accel_soft_ops; /* soft/soft.c */
 
 /* --- what the parts of vcpu/ share (vcpu.c, pause.c, exit.c) ------------------------------------------------------ */
 

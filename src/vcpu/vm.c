@@ -69,13 +69,29 @@ static void vm_free(struct vm *vm)
     free(vm);
 }
 
-static struct vm *vm_create_one(const char *name, const struct vm_config *config, struct error **err)
+/* Whether an accelerator is to be passed over, as another follows that does better: it can't run an operating system.
+ */
+static bool vm_pass_over(const struct accel_ops *ops, struct error **err)
+{
+    struct accel_probe probe = {0};
+
+    ops->probe(&probe);
+    if (!probe.full_speed) {
+        error_set(err, -ENODEV, "%s", probe.summary);
+    }
+    return !probe.full_speed;
+}
+
+static struct vm *vm_create_one(const char *name, bool is_last, const struct vm_config *config, struct error **err)
 {
     const struct accel_ops *ops = accel_find(name);
     struct vm *vm;
 
     if (!ops) {
         error_set(err, -EINVAL, "there is no accelerator '%s'", name);
+        return NULL;
+    }
+    if (!is_last && vm_pass_over(ops, err)) {
         return NULL;
     }
     vm = vm_alloc(ops, config);
@@ -96,7 +112,7 @@ struct vm *vm_create(const char *const *names, size_t count, const struct vm_con
 
     for (size_t i = 0; i < count; i++) {
         struct error *next = NULL;
-        struct vm *vm = vm_create_one(names[i], config, &next);
+        struct vm *vm = vm_create_one(names[i], i + 1 == count, config, &next);
 
         if (vm) {
             if (last) {
@@ -265,18 +281,11 @@ bool vm_tells_tsc(const struct vm *vm)
     return vm->ops->vcpu_tsc;
 }
 
-bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes)
+bool vm_is_full_speed(const struct vm *vm, char *summary, size_t len_bytes)
 {
-    for (size_t i = 0; i < count; i++) {
-        const struct accel_ops *ops = accel_find(names[i]);
-        struct accel_probe probe = {0};
+    struct accel_probe probe = {0};
 
-        if (ops) {
-            ops->probe(&probe);
-            snprintf(summary, len_bytes, "%s", probe.summary);
-            return probe.full_speed;
-        }
-    }
-    snprintf(summary, len_bytes, "there is no such accelerator");
-    return false;
+    vm->ops->probe(&probe);
+    snprintf(summary, len_bytes, "%s", probe.summary);
+    return probe.full_speed;
 }

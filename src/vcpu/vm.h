@@ -117,7 +117,8 @@ struct vm {
 };
 
 /*
- * names: accelerators to be tried in order ("kvm", "soft"); the last error is reported if none works. Adds listeners to
+ * names: accelerators to be tried in order ("kvm", "soft"); one that can't run an operating system here is passed over if
+ * another follows, which the log says in one line. The last error is reported if none works. Adds listeners to
  * both spaces. The VM is paused, with no vCPU. Configuration thread, no lock held. NULL and an error that says what is
  * missing.
  */
@@ -126,10 +127,10 @@ struct vm *vm_create(const char *const *names, size_t count, const struct vm_con
  */
 void vm_destroy(struct vm *vm);
 /*
- * Whether the first accelerator of that list that exists could run an operating system on this host; if not, *summary
- * (len_bytes long) says why in one line. Takes some milliseconds. Any thread, no lock held.
+ * Whether the VM's accelerator can run an operating system on this host; if not, *summary (len_bytes long) says why in one
+ * line. Takes some milliseconds. Any thread, no lock held.
  */
-bool vm_accelerator_is_full_speed(const char *const *names, size_t count, char *summary, size_t len_bytes);
+bool vm_is_full_speed(const struct vm *vm, char *summary, size_t len_bytes);
 /* "kvm" or "soft". */
 const char *vm_accelerator_name(const struct vm *vm);
 /* Where the interrupt controllers are: what was asked for, or USER if the accelerator has none. */

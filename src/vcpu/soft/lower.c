@@ -355,10 +355,10 @@ static bool lower_push(struct soft_writer *writer, const struct soft_insn *insn)
     if (insn->is_memory) {
         lower_memory(writer, insn, soft_op_push64_mem, NULL);
     } else if (insn->def->form == SOFT_FORM_IMM) {
-        op = lower_emit(writer, insn, bytes == 8 ? soft_op_push64_imm : soft_op_push32_imm);
+        op = lower_emit(writer, insn, soft_op_push_imm[bytes == 8]);
         op->imm = insn->imm;
     } else {
-        op = lower_emit(writer, insn, bytes == 8 ? soft_op_push64 : soft_op_push32);
+        op = lower_emit(writer, insn, soft_op_push[bytes == 8]);
         op->dst = OFFSET(insn->rm);
     }
     return true;
@@ -371,7 +371,7 @@ static bool lower_pop(struct soft_writer *writer, const struct soft_insn *insn)
     if (bytes == 0 || insn->is_memory) {
         return false;
     }
-    lower_emit(writer, insn, bytes == 8 ? soft_op_pop64 : soft_op_pop32)->dst = OFFSET(insn->rm);
+    lower_emit(writer, insn, soft_op_pop[bytes == 8])->dst = OFFSET(insn->rm);
     return true;
 }
 
@@ -472,7 +472,7 @@ static bool lower_call(struct soft_writer *writer, const struct soft_insn *insn)
     if (bytes == 0 || !branch_delta(writer, insn, &delta)) {
         return false;
     }
-    lower_emit(writer, insn, bytes == 8 ? soft_op_call64 : soft_op_call32)->imm = writer->pc + insn->length;
+    lower_emit(writer, insn, soft_op_call[bytes == 8])->imm = writer->pc + insn->length;
     lower_jump(writer, insn, delta);
     return true;
 }
@@ -484,7 +484,7 @@ static bool lower_ret(struct soft_writer *writer, const struct soft_insn *insn)
     if (bytes == 0) {
         return false;
     }
-    lower_emit(writer, insn, bytes == 8 ? soft_op_ret64 : soft_op_ret32)->imm = insn->imm;
+    lower_emit(writer, insn, soft_op_ret[bytes == 8])->imm = insn->imm;
     writer->ended = true;
     return true;
 }
@@ -497,9 +497,9 @@ static bool lower_indirect(struct soft_writer *writer, const struct soft_insn *i
         return false;
     }
     if (insn->is_memory) {
-        op = lower_memory(writer, insn, call ? soft_op_call_mem64 : soft_op_jump_mem, NULL);
+        op = lower_memory(writer, insn, call ? soft_op_call_mem : soft_op_jump_mem, NULL);
     } else {
-        op = lower_emit(writer, insn, call ? soft_op_call_reg64 : soft_op_jump_reg);
+        op = lower_emit(writer, insn, call ? soft_op_call_reg : soft_op_jump_reg);
         op->dst = OFFSET(insn->rm);
     }
     op->imm = writer->pc + insn->length;

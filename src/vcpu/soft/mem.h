@@ -94,13 +94,20 @@ static inline uint64_t soft_tlb_want(const struct soft_cpu *cpu, uint64_t linear
         cpu->rip = soft_op_rip(cpu, op);                                                                               \
         soft_store_slow(cpu, linear, bytes, value);                                                                    \
     }                                                                                                                  \
-    /* For a read and a write of the same place (not LOCKed). NULL: the slow way, after soft_probe_write. */           \
-    static inline soft_guest_u##bits *soft_modify##bits(struct soft_cpu *cpu, uint64_t linear)                         \
+    /* The host's address for a read, a write, or both (not LOCKed) of the same place; NULL: the slow way. */          \
+    static inline const soft_guest_u##bits *soft_reach_read##bits(struct soft_cpu *cpu, uint64_t linear)               \
     {                                                                                                                  \
         const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);                                              \
-        uint64_t want = soft_tlb_want(cpu, linear, bytes);                                                             \
-        return likely(entry->write == want && entry->read == want) ? (soft_guest_u##bits *)(linear + entry->addend)    \
-                                                                   : NULL;                                             \
+        return likely(entry->read == soft_tlb_want(cpu, linear, bytes))                                                \
+                   ? (const soft_guest_u##bits *)(linear + entry->addend)                                              \
+                   : NULL;                                                                                             \
+    }                                                                                                                  \
+    static inline soft_guest_u##bits *soft_reach_write##bits(struct soft_cpu *cpu, uint64_t linear)                    \
+    {                                                                                                                  \
+        const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);                                              \
+        return likely(entry->write == soft_tlb_want(cpu, linear, bytes))                                               \
+                   ? (soft_guest_u##bits *)(linear + entry->addend)                                                    \
+                   : NULL;                                                                                             \
     }
 
 SOFT_DEFINE_ACCESS(8, 1)

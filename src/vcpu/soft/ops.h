@@ -38,9 +38,9 @@ extern soft_op_fn *const soft_op_lea[4], *const soft_op_lea_x[4];
 /* The address of the following micro-operation to SOFT_REG_EA: src is a segment (FS or GS), 64 bits; or cut to 32 bits.
  */
 soft_op_fn soft_op_ea_segment, soft_op_ea, soft_op_ea32, soft_op_ea32_segment;
-/* PUSH dst, imm; POP dst: 64-bit mode's, and flat 32-bit code's. */
-soft_op_fn soft_op_push64, soft_op_push64_imm, soft_op_push64_mem, soft_op_pop64, soft_op_leave64;
-soft_op_fn soft_op_push32, soft_op_push32_imm, soft_op_pop32;
+/* PUSH dst, or imm; POP dst: of flat 32-bit code, and of 64-bit code. The others: 64-bit code's only. */
+extern soft_op_fn *const soft_op_push[2], *const soft_op_push_imm[2], *const soft_op_pop[2];
+extern soft_op_fn *const soft_op_push64_mem, *const soft_op_leave64;
 extern soft_op_fn *const soft_op_xchg_rr[4];
 extern soft_op_fn *const soft_op_cmov_rr[16][4], *const soft_op_cmov_rm[16][4];
 extern soft_op_fn *const soft_op_setcc_r[16];
@@ -50,12 +50,10 @@ extern soft_op_fn *const soft_op_cdq[4], *const soft_op_cwde[4];
 soft_op_fn soft_op_jump;                  /* disp; its link follows */
 soft_op_fn soft_op_link;                  /* a link that isn't known yet */
 extern soft_op_fn *const soft_op_jcc[16]; /* taken: the jump that follows; else the one behind it */
-soft_op_fn soft_op_call64;                /* pushes pc + imm, then the jump that follows */
-soft_op_fn soft_op_call32;
-soft_op_fn soft_op_ret64; /* pops src more bytes: imm */
-soft_op_fn soft_op_ret32;
-soft_op_fn soft_op_jump_reg, soft_op_jump_mem;     /* dst; memory */
-soft_op_fn soft_op_call_reg64, soft_op_call_mem64; /* the same; pushes pc + imm */
+/* CALL: pushes pc + imm, then the jump that follows; RET: pops imm more bytes. Indexed as soft_op_push. */
+extern soft_op_fn *const soft_op_call[2], *const soft_op_ret[2];
+/* 64-bit code: to dst, or where memory says; CALL pushes pc + imm. */
+extern soft_op_fn *const soft_op_jump_reg, *const soft_op_jump_mem, *const soft_op_call_reg, *const soft_op_call_mem;
 /* Exec functions: goes on; a string instruction that may come again; ends the block. */
 soft_op_fn soft_op_exec, soft_op_exec_repeat, soft_op_exec_end;
 /* Raises: imm is the vector, with error code 0 if disp is 1. */

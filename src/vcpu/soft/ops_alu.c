@@ -13,55 +13,6 @@
 
 #define STORES(kind) ((kind) != SOFT_KIND_CMP && (kind) != SOFT_KIND_TEST)
 
-#define ALU(name, kind, bits, log2)                                                                                    \
-    static const struct soft_op *name##_rr##bits(struct soft_cpu *cpu, const struct soft_op *op)                       \
-    {                                                                                                                  \
-        uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), GET(bits, op->src));                    \
-        if (STORES(kind)) {                                                                                            \
-            PUT##bits(op->dst, result);                                                                                \
-        }                                                                                                              \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    static const struct soft_op *name##_ri##bits(struct soft_cpu *cpu, const struct soft_op *op)                       \
-    {                                                                                                                  \
-        uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), op->imm);                               \
-        if (STORES(kind)) {                                                                                            \
-            PUT##bits(op->dst, result);                                                                                \
-        }                                                                                                              \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    static const struct soft_op *name##_rm##bits(struct soft_cpu *cpu, const struct soft_op *op)                       \
-    {                                                                                                                  \
-        uint64_t source = soft_load##bits(cpu, op, AT(op));                                                            \
-        uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), source);                                \
-        if (STORES(kind)) {                                                                                            \
-            PUT##bits(op->dst, result);                                                                                \
-        }                                                                                                              \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    static SOFT_GUEST_ACCESS const struct soft_op *name##_m##bits(struct soft_cpu *cpu, const struct soft_op *op,      \
-                                                                  uint64_t source)                                     \
-    {                                                                                                                  \
-        uint64_t linear = AT(op);                                                                                      \
-        soft_guest_u##bits *host;                                                                                      \
-        if (!STORES(kind)) {                                                                                           \
-            soft_alu_inline(cpu, kind, log2, soft_load##bits(cpu, op, linear), source);                                \
-        } else if (likely((host = soft_modify##bits(cpu, linear)) != NULL)) {                                          \
-            *host = (uint##bits##_t)soft_alu_inline(cpu, kind, log2, *host, source);                                   \
-        } else {                                                                                                       \
-            alu_modify_slow(cpu, op, kind, log2, source);                                                              \
-        }                                                                                                              \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    static const struct soft_op *name##_mr##bits(struct soft_cpu *cpu, const struct soft_op *op)                       \
-    {                                                                                                                  \
-        return name##_m##bits(cpu, op, GET(bits, op->src));                                                            \
-    }                                                                                                                  \
-    static const struct soft_op *name##_mi##bits(struct soft_cpu *cpu, const struct soft_op *op)                       \
-    {                                                                                                                  \
-        return name##_m##bits(cpu, op, op->imm);                                                                       \
-    }
-
 /* Memory that isn't written in one go: a device, a page crossing, code, or a fault to come. */
 static void alu_modify_slow(struct soft_cpu *cpu, const struct soft_op *op, unsigned kind, unsigned log2_bytes,
                             uint64_t source)
@@ -73,6 +24,40 @@ static void alu_modify_slow(struct soft_cpu *cpu, const struct soft_op *op, unsi
     value = soft_load_slow(cpu, linear, 1u << log2_bytes);
     soft_store_slow(cpu, linear, 1u << log2_bytes, soft_alu(cpu, kind, log2_bytes, value, source));
 }
+
+#define ALU_PUT(kind, bits, result)                                                                                    \
+    if (STORES(kind)) {                                                                                                \
+        PUT##bits(op->dst, result);                                                                                    \
+    }
+
+/* Memory and `source`: compared or tested, or changed. */
+#define ALU_MEMORY(name, kind, bits, log2, source)                                                                     \
+    LOADING_OP(name##_look, bits, AT(op), soft_alu_inline(cpu, kind, log2, value, source), NEXT)                       \
+    MODIFYING_OP(name##_change, bits, AT(op), soft_alu_inline(cpu, kind, log2, value, source),                         \
+                 alu_modify_slow(cpu, op, kind, log2, source))                                                         \
+    static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)                                  \
+    {                                                                                                                  \
+        return STORES(kind) ? name##_change(cpu, op) : name##_look(cpu, op);                                           \
+    }
+
+#define ALU(name, kind, bits, log2)                                                                                    \
+    OP(name##_rr##bits)                                                                                                \
+    {                                                                                                                  \
+        uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), GET(bits, op->src));                    \
+        ALU_PUT(kind, bits, result)                                                                                    \
+        NEXT;                                                                                                          \
+    }                                                                                                                  \
+    OP(name##_ri##bits)                                                                                                \
+    {                                                                                                                  \
+        uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), op->imm);                               \
+        ALU_PUT(kind, bits, result)                                                                                    \
+        NEXT;                                                                                                          \
+    }                                                                                                                  \
+    LOADING_OP(name##_rm##bits, bits, AT(op),                                                                          \
+               uint64_t result = soft_alu_inline(cpu, kind, log2, GET(bits, op->dst), value);                          \
+               ALU_PUT(kind, bits, result), NEXT)                                                                      \
+    ALU_MEMORY(name##_mr##bits, kind, bits, log2, GET(bits, op->src))                                                  \
+    ALU_MEMORY(name##_mi##bits, kind, bits, log2, op->imm)
 
 #define ALU_SIZES(name, kind) ALU(name, kind, 8, 0) ALU(name, kind, 16, 1) ALU(name, kind, 32, 2) ALU(name, kind, 64, 3)
 
@@ -137,22 +122,13 @@ static void unary_modify_slow(struct soft_cpu *cpu, const struct soft_op *op, un
 }
 
 #define UNARY(name, kind, bits, log2)                                                                                  \
-    static const struct soft_op *name##_r##bits(struct soft_cpu *cpu, const struct soft_op *op)                        \
+    OP(name##_r##bits)                                                                                                 \
     {                                                                                                                  \
         uint64_t result = unary(cpu, kind, log2, GET(bits, op->dst));                                                  \
         PUT##bits(op->dst, result);                                                                                    \
-        SOFT_NEXT(cpu, op);                                                                                            \
+        NEXT;                                                                                                          \
     }                                                                                                                  \
-    static SOFT_GUEST_ACCESS const struct soft_op *name##_m##bits(struct soft_cpu *cpu, const struct soft_op *op)      \
-    {                                                                                                                  \
-        soft_guest_u##bits *host = soft_modify##bits(cpu, AT(op));                                                     \
-        if (likely(host != NULL)) {                                                                                    \
-            *host = (uint##bits##_t)unary(cpu, kind, log2, *host);                                                     \
-        } else {                                                                                                       \
-            unary_modify_slow(cpu, op, kind, log2);                                                                    \
-        }                                                                                                              \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }
+    MODIFYING_OP(name##_m##bits, bits, AT(op), unary(cpu, kind, log2, value), unary_modify_slow(cpu, op, kind, log2))
 #define UNARY_SIZES(name, kind)                                                                                        \
     UNARY(name, kind, 8, 0) UNARY(name, kind, 16, 1) UNARY(name, kind, 32, 2) UNARY(name, kind, 64, 3)
 
@@ -245,11 +221,7 @@ soft_op_fn *const soft_op_shift_rc[5][4] = {ROW(rol, rc), ROW(ror, rc), ROW(shl,
         imul##bits(cpu, op, GET(bits, op->src), op->imm);                                                              \
         SOFT_NEXT(cpu, op);                                                                                            \
     }                                                                                                                  \
-    static const struct soft_op *imul_rm##bits(struct soft_cpu *cpu, const struct soft_op *op)                         \
-    {                                                                                                                  \
-        imul##bits(cpu, op, GET(bits, op->dst), soft_load##bits(cpu, op, AT(op)));                                     \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }
+    LOADING_OP(imul_rm##bits, bits, AT(op), imul##bits(cpu, op, GET(bits, op->dst), value), NEXT)
 
 IMUL(16, 1)
 IMUL(32, 2)

@@ -15,8 +15,6 @@
 #include "vcpu/soft/ops.h"
 #include "vcpu/soft/ops_internal.h"
 
-#define OP(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
-
 /* --- direct ------------------------------------------------------------------------------------------------------- */
 
 const struct soft_op *soft_op_jump(struct soft_cpu *cpu, const struct soft_op *op)
@@ -71,8 +69,7 @@ const struct soft_op *soft_jump_find(struct soft_cpu *cpu)
 #define JCC(cc)                                                                                                        \
     OP(jcc##cc)                                                                                                        \
     {                                                                                                                  \
-        const struct soft_op *jump = soft_condition_lazy(cpu, cc) ? op + 1 : op + 3;                                   \
-        SOFT_JUMP(cpu, jump);                                                                                          \
+        BRANCH(soft_condition_lazy(cpu, cc));                                                                          \
     }
 JCC(0)
 JCC(1)
@@ -93,24 +90,14 @@ JCC(15)
 soft_op_fn *const soft_op_jcc[16] = {jcc0, jcc1, jcc2,  jcc3,  jcc4,  jcc5,  jcc6,  jcc7,
                                      jcc8, jcc9, jcc10, jcc11, jcc12, jcc13, jcc14, jcc15};
 
-const struct soft_op *soft_op_call64(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    const struct soft_op *jump = op + 1;
+#define TOP64              (cpu->gpr[CPU_RSP] - 8)
+#define TOP32              ((uint32_t)(cpu->gpr[CPU_RSP] - 4))
+#define RETURN_ADDRESS     (cpu->gpr[SOFT_REG_PC] + op->imm)
+#define FOLLOWING_JUMP(op) SOFT_JUMP(cpu, (op) + 1)
 
-    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, cpu->gpr[SOFT_REG_PC] + op->imm);
-    cpu->gpr[CPU_RSP] -= 8;
-    SOFT_JUMP(cpu, jump);
-}
-
-const struct soft_op *soft_op_call32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    const struct soft_op *jump = op + 1;
-    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
-
-    soft_store32(cpu, op, top, (uint32_t)(cpu->gpr[SOFT_REG_PC] + op->imm));
-    cpu->gpr[CPU_RSP] = top;
-    SOFT_JUMP(cpu, jump);
-}
+STORING_OP(call32, 32, TOP32, RETURN_ADDRESS, cpu->gpr[CPU_RSP] = TOP32, FOLLOWING_JUMP(op))
+STORING_OP(call64, 64, TOP64, RETURN_ADDRESS, cpu->gpr[CPU_RSP] -= 8, FOLLOWING_JUMP(op))
+soft_op_fn *const soft_op_call[2] = {call32, call64};
 
 /* --- indirect ----------------------------------------------------------------------------------------------------- */
 
@@ -123,25 +110,13 @@ static inline void branch_check(struct soft_cpu *cpu, const struct soft_op *op, 
     }
 }
 
-const struct soft_op *soft_op_ret64(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint64_t target = soft_load64(cpu, op, cpu->gpr[CPU_RSP]);
+LOADING_OP(ret32, 32, (uint32_t)cpu->gpr[CPU_RSP],
+           cpu->gpr[CPU_RSP] = (uint32_t)((uint32_t)cpu->gpr[CPU_RSP] + 4 + op->imm), SOFT_JUMP_TO(cpu, value))
+LOADING_OP(ret64, 64, cpu->gpr[CPU_RSP], branch_check(cpu, op, value);
+           cpu->gpr[CPU_RSP] += 8 + op->imm, SOFT_JUMP_TO(cpu, value))
+soft_op_fn *const soft_op_ret[2] = {ret32, ret64};
 
-    branch_check(cpu, op, target);
-    cpu->gpr[CPU_RSP] += 8 + op->imm;
-    SOFT_JUMP_TO(cpu, target);
-}
-
-const struct soft_op *soft_op_ret32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP];
-    uint64_t target = soft_load32(cpu, op, top);
-
-    cpu->gpr[CPU_RSP] = (uint32_t)(top + 4 + op->imm);
-    SOFT_JUMP_TO(cpu, target);
-}
-
-const struct soft_op *soft_op_jump_reg(struct soft_cpu *cpu, const struct soft_op *op)
+OP(jump_reg)
 {
     uint64_t target = GET(64, op->dst);
 
@@ -149,7 +124,7 @@ const struct soft_op *soft_op_jump_reg(struct soft_cpu *cpu, const struct soft_o
     SOFT_JUMP_TO(cpu, target);
 }
 
-const struct soft_op *soft_op_jump_mem(struct soft_cpu *cpu, const struct soft_op *op)
+OP(jump_mem)
 {
     uint64_t target = soft_load64(cpu, op, AT(op));
 
@@ -159,11 +134,11 @@ const struct soft_op *soft_op_jump_mem(struct soft_cpu *cpu, const struct soft_o
 
 static inline void push_return(struct soft_cpu *cpu, const struct soft_op *op)
 {
-    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, cpu->gpr[SOFT_REG_PC] + op->imm);
+    soft_store64(cpu, op, TOP64, RETURN_ADDRESS);
     cpu->gpr[CPU_RSP] -= 8;
 }
 
-const struct soft_op *soft_op_call_reg64(struct soft_cpu *cpu, const struct soft_op *op)
+OP(call_reg)
 {
     uint64_t target = GET(64, op->dst);
 
@@ -172,7 +147,7 @@ const struct soft_op *soft_op_call_reg64(struct soft_cpu *cpu, const struct soft
     SOFT_JUMP_TO(cpu, target);
 }
 
-const struct soft_op *soft_op_call_mem64(struct soft_cpu *cpu, const struct soft_op *op)
+OP(call_mem)
 {
     uint64_t target = soft_load64(cpu, op, AT(op));
 
@@ -180,6 +155,11 @@ const struct soft_op *soft_op_call_mem64(struct soft_cpu *cpu, const struct soft
     push_return(cpu, op);
     SOFT_JUMP_TO(cpu, target);
 }
+
+soft_op_fn *const soft_op_jump_reg = jump_reg;
+soft_op_fn *const soft_op_jump_mem = jump_mem;
+soft_op_fn *const soft_op_call_reg = call_reg;
+soft_op_fn *const soft_op_call_mem = call_mem;
 
 /* --- exec functions ----------------------------------------------------------------------------------------------- */
 

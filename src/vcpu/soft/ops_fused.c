@@ -11,37 +11,34 @@
 #include "vcpu/soft/ops.h"
 #include "vcpu/soft/ops_internal.h"
 
-#define OP(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
-
-/* A jump has a link behind it, so the one that isn't taken is the third from here. */
-#define BRANCH(taken)                                                                                                  \
+#define CMP_THEN(cc, bits, log2, a, b)                                                                                 \
     do {                                                                                                               \
-        const struct soft_op *jump_ = (taken) ? op + 1 : op + 3;                                                       \
-        SOFT_JUMP(cpu, jump_);                                                                                         \
+        uint64_t a_ = (a), b_ = (b);                                                                                   \
+        soft_alu_inline(cpu, SOFT_KIND_CMP, log2, a_, b_);                                                             \
+        BRANCH(soft_condition_compare(cpu, cc, a_, b_, (int##bits##_t)a_, (int##bits##_t)b_));                         \
+    } while (0)
+#define TEST_THEN(cc, bits, log2, a, b)                                                                                \
+    do {                                                                                                               \
+        uint64_t result_ = soft_alu_inline(cpu, SOFT_KIND_TEST, log2, a, b);                                           \
+        BRANCH(soft_condition_logic(cc, (int##bits##_t)result_));                                                      \
     } while (0)
 
-#define CMP(form, bits, log2, cc, first, second)                                                                       \
-    OP(cmp_##form##bits##_##cc)                                                                                        \
+#define REGISTERS(name, then, bits, log2, cc, a, b)                                                                    \
+    OP(name##bits##_##cc)                                                                                              \
     {                                                                                                                  \
-        uint64_t a = first, b = second;                                                                                \
-        soft_alu_inline(cpu, SOFT_KIND_CMP, log2, a, b);                                                               \
-        BRANCH(soft_condition_compare(cpu, cc, a, b, (int##bits##_t)a, (int##bits##_t)b));                             \
+        then(cc, bits, log2, a, b);                                                                                    \
     }
-#define TEST(form, bits, log2, cc, first, second)                                                                      \
-    OP(test_##form##bits##_##cc)                                                                                       \
-    {                                                                                                                  \
-        uint64_t result = soft_alu_inline(cpu, SOFT_KIND_TEST, log2, first, second);                                   \
-        BRANCH(soft_condition_logic(cc, (int##bits##_t)result));                                                       \
-    }
+#define MEMORY(name, then, bits, log2, cc, a, b)                                                                       \
+    LOADING_OP(name##bits##_##cc, bits, AT(op), , then(cc, bits, log2, a, b))
 #define CONDITION(bits, log2, cc)                                                                                      \
-    CMP(rr, bits, log2, cc, GET(bits, op->dst), GET(bits, op->src))                                                    \
-    CMP(ri, bits, log2, cc, GET(bits, op->dst), op->imm)                                                               \
-    CMP(rm, bits, log2, cc, GET(bits, op->dst), soft_load##bits(cpu, op, AT(op)))                                      \
-    CMP(mr, bits, log2, cc, soft_load##bits(cpu, op, AT(op)), GET(bits, op->src))                                      \
-    CMP(mi, bits, log2, cc, soft_load##bits(cpu, op, AT(op)), op->imm)                                                 \
-    TEST(rr, bits, log2, cc, GET(bits, op->dst), GET(bits, op->src))                                                   \
-    TEST(ri, bits, log2, cc, GET(bits, op->dst), op->imm)                                                              \
-    TEST(mi, bits, log2, cc, soft_load##bits(cpu, op, AT(op)), op->imm)
+    REGISTERS(cmp_rr, CMP_THEN, bits, log2, cc, GET(bits, op->dst), GET(bits, op->src))                                \
+    REGISTERS(cmp_ri, CMP_THEN, bits, log2, cc, GET(bits, op->dst), op->imm)                                           \
+    MEMORY(cmp_rm, CMP_THEN, bits, log2, cc, GET(bits, op->dst), value)                                                \
+    MEMORY(cmp_mr, CMP_THEN, bits, log2, cc, value, GET(bits, op->src))                                                \
+    MEMORY(cmp_mi, CMP_THEN, bits, log2, cc, value, op->imm)                                                           \
+    REGISTERS(test_rr, TEST_THEN, bits, log2, cc, GET(bits, op->dst), GET(bits, op->src))                              \
+    REGISTERS(test_ri, TEST_THEN, bits, log2, cc, GET(bits, op->dst), op->imm)                                         \
+    MEMORY(test_mi, TEST_THEN, bits, log2, cc, value, op->imm)
 #define SIZE(bits, log2)                                                                                               \
     CONDITION(bits, log2, 0)                                                                                           \
     CONDITION(bits, log2, 1)                                                                                           \

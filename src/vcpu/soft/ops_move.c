@@ -9,7 +9,6 @@
 #include "vcpu/soft/ops.h"
 #include "vcpu/soft/ops_internal.h"
 
-#define OP(name) static const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)
 #define SIZES(name)                                                                                                    \
     {                                                                                                                  \
         name##8, name##16, name##32, name##64                                                                          \
@@ -28,33 +27,11 @@
         PUT##bits(op->dst, op->imm);                                                                                   \
         SOFT_NEXT(cpu, op);                                                                                            \
     }                                                                                                                  \
-    OP(load##bits)                                                                                                     \
-    {                                                                                                                  \
-        uint64_t value = soft_load##bits(cpu, op, AT(op));                                                             \
-        PUT##bits(op->dst, value);                                                                                     \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    OP(load_x##bits)                                                                                                   \
-    {                                                                                                                  \
-        uint64_t value = soft_load##bits(cpu, op, AT_X(op));                                                           \
-        PUT##bits(op->dst, value);                                                                                     \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    OP(store##bits)                                                                                                    \
-    {                                                                                                                  \
-        soft_store##bits(cpu, op, AT(op), (uint##bits##_t)GET(bits, op->src));                                         \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    OP(store_x##bits)                                                                                                  \
-    {                                                                                                                  \
-        soft_store##bits(cpu, op, AT_X(op), (uint##bits##_t)GET(bits, op->src));                                       \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    OP(store_imm##bits)                                                                                                \
-    {                                                                                                                  \
-        soft_store##bits(cpu, op, AT(op), (uint##bits##_t)op->imm);                                                    \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
+    LOADING_OP(load##bits, bits, AT(op), PUT##bits(op->dst, value), NEXT)                                              \
+    LOADING_OP(load_x##bits, bits, AT_X(op), PUT##bits(op->dst, value), NEXT)                                          \
+    STORING_OP(store##bits, bits, AT(op), GET(bits, op->src), , NEXT)                                                  \
+    STORING_OP(store_x##bits, bits, AT_X(op), GET(bits, op->src), , NEXT)                                              \
+    STORING_OP(store_imm##bits, bits, AT(op), op->imm, , NEXT)                                                         \
     OP(lea##bits)                                                                                                      \
     {                                                                                                                  \
         PUT##bits(op->dst, AT(op));                                                                                    \
@@ -98,18 +75,8 @@ soft_op_fn *const soft_op_xchg_rr[4] = SIZES(xchg_rr);
         PUT##to(op->dst, (uint64_t)(type)GET(from, op->src));                                                          \
         SOFT_NEXT(cpu, op);                                                                                            \
     }                                                                                                                  \
-    OP(name##_rm##to)                                                                                                  \
-    {                                                                                                                  \
-        uint64_t value = (uint64_t)(type)soft_load##from(cpu, op, AT(op));                                             \
-        PUT##to(op->dst, value);                                                                                       \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }                                                                                                                  \
-    OP(name##_rx##to)                                                                                                  \
-    {                                                                                                                  \
-        uint64_t value = (uint64_t)(type)soft_load##from(cpu, op, AT_X(op));                                           \
-        PUT##to(op->dst, value);                                                                                       \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }
+    LOADING_OP(name##_rm##to, from, AT(op), PUT##to(op->dst, (uint64_t)(type)value), NEXT)                             \
+    LOADING_OP(name##_rx##to, from, AT_X(op), PUT##to(op->dst, (uint64_t)(type)value), NEXT)
 #define EXTENDS(name, type, from) EXTEND(name, type, from, 16) EXTEND(name, type, from, 32) EXTEND(name, type, from, 64)
 
 EXTENDS(zero8, uint8_t, 8)
@@ -180,73 +147,32 @@ const struct soft_op *soft_op_ea32_segment(struct soft_cpu *cpu, const struct so
 
 /* --- the stack ---------------------------------------------------------------------------------------------------- */
 
-const struct soft_op *soft_op_push64(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, GET(64, op->dst));
-    cpu->gpr[CPU_RSP] -= 8;
-    SOFT_NEXT(cpu, op);
-}
+#define TOP64 (cpu->gpr[CPU_RSP] - 8)
+#define TOP32 ((uint32_t)(cpu->gpr[CPU_RSP] - 4))
 
-const struct soft_op *soft_op_push64_imm(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, op->imm);
-    cpu->gpr[CPU_RSP] -= 8;
-    SOFT_NEXT(cpu, op);
-}
+STORING_OP(push64, 64, TOP64, GET(64, op->dst), cpu->gpr[CPU_RSP] -= 8, NEXT)
+STORING_OP(push64_imm, 64, TOP64, op->imm, cpu->gpr[CPU_RSP] -= 8, NEXT)
+LOADING_OP(pop64, 64, cpu->gpr[CPU_RSP], cpu->gpr[CPU_RSP] += 8; PUT64(op->dst, value), NEXT)
+LOADING_OP(leave64, 64, cpu->gpr[CPU_RBP], cpu->gpr[CPU_RSP] = cpu->gpr[CPU_RBP] + 8; cpu->gpr[CPU_RBP] = value, NEXT)
+STORING_OP(push32, 32, TOP32, GET(32, op->dst), cpu->gpr[CPU_RSP] = TOP32, NEXT)
+STORING_OP(push32_imm, 32, TOP32, op->imm, cpu->gpr[CPU_RSP] = TOP32, NEXT)
+LOADING_OP(pop32, 32, (uint32_t)cpu->gpr[CPU_RSP], cpu->gpr[CPU_RSP] = (uint32_t)cpu->gpr[CPU_RSP] + 4;
+           PUT32(op->dst, value), NEXT)
 
-const struct soft_op *soft_op_push64_mem(struct soft_cpu *cpu, const struct soft_op *op)
+OP(push64_mem)
 {
     uint64_t value = soft_load64(cpu, op, AT(op));
 
-    soft_store64(cpu, op, cpu->gpr[CPU_RSP] - 8, value);
+    soft_store64(cpu, op, TOP64, value);
     cpu->gpr[CPU_RSP] -= 8;
-    SOFT_NEXT(cpu, op);
+    NEXT;
 }
 
-const struct soft_op *soft_op_pop64(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint64_t value = soft_load64(cpu, op, cpu->gpr[CPU_RSP]);
-
-    cpu->gpr[CPU_RSP] += 8;
-    PUT64(op->dst, value);
-    SOFT_NEXT(cpu, op);
-}
-
-const struct soft_op *soft_op_leave64(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint64_t frame = cpu->gpr[CPU_RBP], value = soft_load64(cpu, op, frame);
-
-    cpu->gpr[CPU_RSP] = frame + 8;
-    cpu->gpr[CPU_RBP] = value;
-    SOFT_NEXT(cpu, op);
-}
-
-const struct soft_op *soft_op_push32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
-
-    soft_store32(cpu, op, top, (uint32_t)GET(32, op->dst));
-    cpu->gpr[CPU_RSP] = top;
-    SOFT_NEXT(cpu, op);
-}
-
-const struct soft_op *soft_op_push32_imm(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP] - 4;
-
-    soft_store32(cpu, op, top, (uint32_t)op->imm);
-    cpu->gpr[CPU_RSP] = top;
-    SOFT_NEXT(cpu, op);
-}
-
-const struct soft_op *soft_op_pop32(struct soft_cpu *cpu, const struct soft_op *op)
-{
-    uint32_t top = (uint32_t)cpu->gpr[CPU_RSP], value = soft_load32(cpu, op, top);
-
-    cpu->gpr[CPU_RSP] = top + 4;
-    PUT32(op->dst, value);
-    SOFT_NEXT(cpu, op);
-}
+soft_op_fn *const soft_op_push[2] = {push32, push64};
+soft_op_fn *const soft_op_push_imm[2] = {push32_imm, push64_imm};
+soft_op_fn *const soft_op_pop[2] = {pop32, pop64};
+soft_op_fn *const soft_op_push64_mem = push64_mem;
+soft_op_fn *const soft_op_leave64 = leave64;
 
 /* --- by condition ------------------------------------------------------------------------------------------------- */
 
@@ -258,13 +184,8 @@ const struct soft_op *soft_op_pop32(struct soft_cpu *cpu, const struct soft_op *
         PUT##bits(op->dst, value);                                                                                     \
         SOFT_NEXT(cpu, op);                                                                                            \
     }                                                                                                                  \
-    OP(cmov##cc##_rm##bits)                                                                                            \
-    {                                                                                                                  \
-        uint64_t source = soft_load##bits(cpu, op, AT(op));                                                            \
-        uint64_t value = soft_condition_lazy(cpu, cc) ? source : GET(bits, op->dst);                                   \
-        PUT##bits(op->dst, value);                                                                                     \
-        SOFT_NEXT(cpu, op);                                                                                            \
-    }
+    LOADING_OP(cmov##cc##_rm##bits, bits, AT(op), value = soft_condition_lazy(cpu, cc) ? value : GET(bits, op->dst);   \
+               PUT##bits(op->dst, value), NEXT)
 #define CONDITION(cc)                                                                                                  \
     CMOV(cc, 16)                                                                                                       \
     CMOV(cc, 32)                                                                                                       \
