@@ -144,6 +144,93 @@ static struct soft_op *lower_memory(struct soft_writer *writer, const struct sof
     return op;
 }
 
+/* --- flags that nobody sees --------------------------------------------------------------------------------------- */
+
+/* What an instruction in registers does with the arithmetic flags. Everything else shows them: it may fault or leave.
+ */
+enum flags_use {
+    FLAGS_SHOWN,   /* read, or visible to whoever is called */
+    FLAGS_IGNORED, /* neither read nor set */
+    FLAGS_SET,     /* all of them set, none read */
+    FLAGS_KEPT_CF, /* all set but CF, which stays */
+};
+
+static enum flags_use flags_use(const struct soft_insn *insn)
+{
+    unsigned kind = insn->def->kind;
+
+    if ((insn->is_memory && kind != SOFT_KIND_LEA && kind != SOFT_KIND_NOP) || insn->lock) {
+        return FLAGS_SHOWN;
+    }
+    switch (kind) {
+    case SOFT_KIND_ADD:
+    case SOFT_KIND_OR:
+    case SOFT_KIND_AND:
+    case SOFT_KIND_SUB:
+    case SOFT_KIND_XOR:
+    case SOFT_KIND_CMP:
+    case SOFT_KIND_TEST:
+    case SOFT_KIND_NEG:
+    case SOFT_KIND_IMUL2:
+        return FLAGS_SET;
+    case SOFT_KIND_SHL:
+    case SOFT_KIND_SHR:
+    case SOFT_KIND_SAR: /* a count of 0 sets none */
+        return insn->def->form == SOFT_FORM_RM_1 || (insn->def->form == SOFT_FORM_RM_IMM && (insn->imm & 31))
+                   ? FLAGS_SET
+                   : FLAGS_SHOWN;
+    case SOFT_KIND_INC:
+    case SOFT_KIND_DEC:
+        return FLAGS_KEPT_CF;
+    case SOFT_KIND_MOV:
+        return insn->def->form == SOFT_FORM_A_MOFFS || insn->def->form == SOFT_FORM_MOFFS_A ? FLAGS_SHOWN
+                                                                                            : FLAGS_IGNORED;
+    case SOFT_KIND_MOVZX8 ... SOFT_KIND_LEA:
+    case SOFT_KIND_NOT:
+    case SOFT_KIND_XCHG:
+    case SOFT_KIND_CDQ:
+    case SOFT_KIND_CWDE:
+    case SOFT_KIND_NOP:
+        return FLAGS_IGNORED;
+    default:
+        return FLAGS_SHOWN;
+    }
+}
+
+/* The form that leaves flags alone of what an instruction became, in one micro-operation; NULL: there is none. */
+static soft_op_fn *flags_quiet_fn(const struct soft_insn *insn)
+{
+    unsigned kind = insn->def->kind, log2_bytes = soft_log2(insn->op_bytes), form = insn->def->form;
+
+    switch (kind) {
+    case SOFT_KIND_ADD ... SOFT_KIND_TEST:
+        return form == SOFT_FORM_RM_IMM || form == SOFT_FORM_A_IMM
+                   ? soft_op_alu_quiet_ri[kind - SOFT_KIND_ADD][log2_bytes]
+                   : soft_op_alu_quiet_rr[kind - SOFT_KIND_ADD][log2_bytes];
+    case SOFT_KIND_INC ... SOFT_KIND_NEG:
+        return soft_op_unary_quiet_r[kind - SOFT_KIND_INC][log2_bytes];
+    case SOFT_KIND_SHL ... SOFT_KIND_SAR:
+        return soft_op_shift_quiet_ri[kind - SOFT_KIND_ROL][log2_bytes];
+    default:
+        return NULL;
+    }
+}
+
+/* After an instruction was lowered to what begins at `first`. */
+static void lower_flags(struct soft_writer *writer, const struct soft_insn *insn, struct soft_op *first)
+{
+    enum flags_use use = flags_use(insn);
+
+    if (use == FLAGS_IGNORED) {
+        return;
+    }
+    if (use == FLAGS_SET && writer->flags_quiet) {
+        writer->flags_op->fn = writer->flags_quiet;
+    }
+    writer->flags_op = first;
+    writer->flags_quiet = use == FLAGS_SHOWN ? NULL : flags_quiet_fn(insn);
+}
+
 /* --- kinds -------------------------------------------------------------------------------------------------------- */
 
 static uint8_t reg_offset(const struct soft_insn *insn, unsigned reg)
@@ -591,6 +678,8 @@ static void lower_exec(struct soft_writer *writer, const struct soft_insn *insn)
 
 void soft_lower(struct soft_writer *writer, const struct soft_insn *insn)
 {
+    struct soft_op *first = writer->at;
+
     writer->begun = false;
     writer->last_comparison = writer->comparison;
     writer->comparison = NULL;
@@ -598,6 +687,7 @@ void soft_lower(struct soft_writer *writer, const struct soft_insn *insn)
     if ((writer->mode & SOFT_MODE_ONE) || !lower_hot(writer, insn)) {
         lower_exec(writer, insn);
     }
+    lower_flags(writer, insn, first);
     writer->pc += insn->length;
 }
 

@@ -19,6 +19,9 @@ struct soft_writer {
     bool ended;   /* the last one goes elsewhere by itself */
     /* The instruction before was a comparison, alone in this micro-operation: a conditional jump may join it. */
     struct soft_op *comparison, *last_comparison;
+    /* The last that set flags, if nothing since can show them: what to make of it if the next one sets them all. */
+    struct soft_op *flags_op;
+    soft_op_fn *flags_quiet;
     uint8_t fused; /* enum soft_fused */
     uint8_t fused_log2;
 };

@@ -23,6 +23,9 @@ extern soft_op_fn *const soft_op_unary_m[4][4];
 /* ROL, ROR, SHL, SHR, SAR: dst by imm (masked, not 0), or by CL. */
 extern soft_op_fn *const soft_op_shift_ri[5][4];
 extern soft_op_fn *const soft_op_shift_rc[5][4];
+/* Those of them that leave the flags alone, for when nobody will see them; NULL: there is none. */
+extern soft_op_fn *const soft_op_alu_quiet_rr[SOFT_ALU_KINDS][4], *const soft_op_alu_quiet_ri[SOFT_ALU_KINDS][4];
+extern soft_op_fn *const soft_op_unary_quiet_r[4][4], *const soft_op_shift_quiet_ri[5][4];
 /* IMUL: dst by src; dst = src by imm; dst by memory. 2, 4 and 8 bytes. */
 extern soft_op_fn *const soft_op_imul_rr[4];
 extern soft_op_fn *const soft_op_imul_rri[4];

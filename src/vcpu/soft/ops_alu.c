@@ -86,6 +86,46 @@ TABLE(rm);
 TABLE(mr);
 TABLE(mi);
 
+/*
+ * The same for flags that nobody will see: the next instruction to look at them comes after one that sets them all, and
+ * nothing in between can leave the block.
+ */
+#define QUIET(name, bits, expression)                                                                                  \
+    OP(name##_quiet_rr##bits)                                                                                          \
+    {                                                                                                                  \
+        uint64_t a = GET(bits, op->dst), b = GET(bits, op->src);                                                       \
+        PUT##bits(op->dst, expression);                                                                                \
+        NEXT;                                                                                                          \
+    }                                                                                                                  \
+    OP(name##_quiet_ri##bits)                                                                                          \
+    {                                                                                                                  \
+        uint64_t a = GET(bits, op->dst), b = op->imm;                                                                  \
+        PUT##bits(op->dst, expression);                                                                                \
+        NEXT;                                                                                                          \
+    }
+#define QUIET_SIZES(name, expression) QUIET(name, 32, expression) QUIET(name, 64, expression)
+
+QUIET_SIZES(add, a + b)
+QUIET_SIZES(or, a | b)
+QUIET_SIZES(and, a &b)
+QUIET_SIZES(sub, a - b)
+QUIET_SIZES(xor, a ^ b)
+
+#define QUIET_ROW(name, form)                                                                                          \
+    {                                                                                                                  \
+        NULL, NULL, name##_quiet_##form##32, name##_quiet_##form##64                                                   \
+    }
+#define QUIET_TABLE(form)                                                                                              \
+    soft_op_fn *const soft_op_alu_quiet_##form[SOFT_ALU_KINDS][4] = {                                                  \
+        [SOFT_KIND_ADD - SOFT_KIND_ADD] = QUIET_ROW(add, form),                                                        \
+        [SOFT_KIND_OR - SOFT_KIND_ADD] = QUIET_ROW(or, form),                                                          \
+        [SOFT_KIND_AND - SOFT_KIND_ADD] = QUIET_ROW(and, form),                                                        \
+        [SOFT_KIND_SUB - SOFT_KIND_ADD] = QUIET_ROW(sub, form),                                                        \
+        [SOFT_KIND_XOR - SOFT_KIND_ADD] = QUIET_ROW(xor, form)}
+
+QUIET_TABLE(rr);
+QUIET_TABLE(ri);
+
 /* --- INC, DEC, NEG, NOT ------------------------------------------------------------------------------------------- */
 
 static inline __attribute__((always_inline)) uint64_t unary(struct soft_cpu *cpu, unsigned kind, unsigned log2_bytes,
@@ -139,6 +179,22 @@ UNARY_SIZES(not, SOFT_KIND_NOT)
 
 soft_op_fn *const soft_op_unary_r[4][4] = {ROW(inc, r), ROW(dec, r), ROW(neg, r), ROW(not, r)};
 soft_op_fn *const soft_op_unary_m[4][4] = {ROW(inc, m), ROW(dec, m), ROW(neg, m), ROW(not, m)};
+
+#define QUIET_UNARY(name, bits, expression)                                                                            \
+    OP(name##_quiet_r##bits)                                                                                           \
+    {                                                                                                                  \
+        uint64_t a = GET(bits, op->dst);                                                                               \
+        PUT##bits(op->dst, expression);                                                                                \
+        NEXT;                                                                                                          \
+    }
+QUIET_UNARY(inc, 32, a + 1)
+QUIET_UNARY(inc, 64, a + 1)
+QUIET_UNARY(dec, 32, a - 1)
+QUIET_UNARY(dec, 64, a - 1)
+QUIET_UNARY(neg, 32, -a)
+QUIET_UNARY(neg, 64, -a)
+
+soft_op_fn *const soft_op_unary_quiet_r[4][4] = {QUIET_ROW(inc, r), QUIET_ROW(dec, r), QUIET_ROW(neg, r)};
 
 /* --- shifts ------------------------------------------------------------------------------------------------------- */
 
@@ -200,6 +256,26 @@ SHIFT_SIZES(sar, SOFT_KIND_SAR)
 
 soft_op_fn *const soft_op_shift_ri[5][4] = {ROW(rol, ri), ROW(ror, ri), ROW(shl, ri), ROW(shr, ri), ROW(sar, ri)};
 soft_op_fn *const soft_op_shift_rc[5][4] = {ROW(rol, rc), ROW(ror, rc), ROW(shl, rc), ROW(shr, rc), ROW(sar, rc)};
+
+#define QUIET_SHIFT(name, bits, expression)                                                                            \
+    OP(name##_quiet_ri##bits)                                                                                          \
+    {                                                                                                                  \
+        uint64_t a = GET(bits, op->dst);                                                                               \
+        PUT##bits(op->dst, expression);                                                                                \
+        NEXT;                                                                                                          \
+    }
+QUIET_SHIFT(shl, 32, a << op->imm)
+QUIET_SHIFT(shl, 64, a << op->imm)
+QUIET_SHIFT(shr, 32, a >> op->imm)
+QUIET_SHIFT(shr, 64, a >> op->imm)
+QUIET_SHIFT(sar, 32, (uint64_t)((int32_t)a >> op->imm))
+QUIET_SHIFT(sar, 64, (uint64_t)((int64_t)a >> op->imm))
+
+soft_op_fn *const soft_op_shift_quiet_ri[5][4] = {
+    [SOFT_KIND_SHL - SOFT_KIND_ROL] = QUIET_ROW(shl, ri),
+    [SOFT_KIND_SHR - SOFT_KIND_ROL] = QUIET_ROW(shr, ri),
+    [SOFT_KIND_SAR - SOFT_KIND_ROL] = QUIET_ROW(sar, ri),
+};
 
 /* --- IMUL --------------------------------------------------------------------------------------------------------- */
 
