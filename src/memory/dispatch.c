@@ -321,6 +321,7 @@ static enum access_result dispatch_ram(const struct dispatch_target *target, uin
         return ACCESS_REFUSED;
     }
     guest_copy_to(guest, value, target->length);
+    ram_block_written(range->ram, guest, target->length);
     return ACCESS_OK;
 }
 

@@ -103,6 +103,7 @@ enum access_result dma_write(struct address_space *space, uint64_t address, cons
         writable = piece.host && !piece.range->read_only;
         if (writable) {
             guest_copy_to(piece.host, from, piece.len_bytes);
+            ram_block_written(piece.range->ram, piece.host, piece.len_bytes);
         }
         hdl_rcu_read_unlock();
         if (!writable) {
@@ -157,6 +158,11 @@ void dma_unmap(struct dma_mapping *mapping, uint64_t used_bytes)
 {
     if (!mapping->host) {
         return;
+    }
+    if (mapping->direction == DMA_TO_GUEST && used_bytes > 0) {
+        hdl_rcu_read_lock();
+        ram_block_written(mapping->block, mapping->host, MIN(used_bytes, mapping->len_bytes));
+        hdl_rcu_read_unlock();
     }
     ram_block_put(mapping->block);
     *mapping = (struct dma_mapping){0};

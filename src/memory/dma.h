@@ -35,7 +35,10 @@ struct dma_mapping {
  */
 enum access_result dma_map(struct address_space *space, uint64_t address, uint64_t len_bytes,
                            enum dma_direction direction, struct dma_mapping *mapping);
-/* used_bytes: how much was really written (DMA_TO_GUEST), for the dirty log. Idempotent: clears the mapping. */
+/*
+ * used_bytes: how much was really written (DMA_TO_GUEST): for the dirty log, and for who watches the block
+ * (ram_block.h). Idempotent: clears the mapping.
+ */
 void dma_unmap(struct dma_mapping *mapping, uint64_t used_bytes);
 
 #endif

@@ -9,6 +9,7 @@
  */
 #include "memory/ram_block.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -142,4 +143,10 @@ void ram_block_put(struct ram_block *block)
     if (block && refcount_put(&block->refs)) {
         ram_block_free(block);
     }
+}
+
+void ram_block_set_write_watch(struct ram_block *block, struct ram_write_watch *watch)
+{
+    assert(!watch || !atomic_load_explicit(&block->watch, memory_order_relaxed));
+    hdl_rcu_publish(&block->watch, watch);
 }

@@ -7,11 +7,21 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/rcu.h"
 #include "base/refcount.h"
 
-/* All but refs: immutable after creation. */
+/*
+ * Hears of writes to a block that devices make through src/memory (DMA, mappings, dispatch), after they were made. In
+ * an RCU read section, on any thread, under any lock: it must not block. Guest code's own writes aren't told.
+ */
+struct ram_write_watch {
+    void (*fn)(struct ram_write_watch *watch, const uint8_t *host, uint64_t len_bytes);
+};
+
+/* All but refs and watch: immutable after creation. watch: set by one, read by any thread under RCU. */
 struct ram_block {
     struct refcount refs;
+    struct ram_write_watch *_Atomic watch; /* NULL: nobody */
     char *name;
     int fd;              /* memfd */
     uint8_t *host;       /* MAP_SHARED, page-aligned, size_bytes long, followed and preceded by nothing mapped by us */
@@ -31,5 +41,21 @@ struct ram_block *ram_block_create(const char *name, uint64_t size_bytes, unsign
 struct ram_block *ram_block_get(struct ram_block *block);
 /* The last put unmaps and closes. Any thread; NULL is allowed. */
 void ram_block_put(struct ram_block *block);
+
+/*
+ * At most one watch a block; NULL: none. Until a grace period has passed, the old one may still be called. Any thread
+ * that holds a reference; two don't set it at once.
+ */
+void ram_block_set_write_watch(struct ram_block *block, struct ram_write_watch *watch);
+
+/* A device has written to len_bytes from host on, in the block. In an RCU read section. */
+static inline void ram_block_written(struct ram_block *block, const uint8_t *host, uint64_t len_bytes)
+{
+    struct ram_write_watch *watch = hdl_rcu_dereference(&block->watch);
+
+    if (unlikely(watch != NULL) && len_bytes > 0) {
+        watch->fn(watch, host, len_bytes);
+    }
+}
 
 #endif
