@@ -18,6 +18,7 @@
 #include "vcpu/cpu_state.h"
 #include "vcpu/soft/feature.h"
 #include "vcpu/soft/fpu.h"
+#include "vcpu/soft/place.h"
 #include "vcpu/soft/tlb.h"
 #include "vcpu/vcpu.h"
 
@@ -26,6 +27,7 @@ struct soft_op;
 struct soft_cache;
 struct soft_jump_entry;
 struct soft_insn;
+struct soft_member;
 
 /* Behind the sixteen general registers. */
 enum soft_reg {
@@ -177,6 +179,8 @@ struct soft_cpu {
 
     struct soft_fpu fpu;
     struct soft_features features; /* what CPUID shows; immutable after init */
+    struct soft_member *member;    /* among the VM's vCPUs: memory.h */
+    struct soft_locked locked;     /* the world stands still for this access */
     struct soft_tlb tlb_state;     /* banks and their bookkeeping */
 };
 

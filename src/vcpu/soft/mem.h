@@ -23,7 +23,11 @@
 
 /* --- in exec functions and slow paths: cpu->rip is set ----------------------------------------------------------- */
 
-/* size_bytes: 1, 2, 4, 8. May cross pages. Atomic if aligned and RAM. */
+/*
+ * size_bytes: 1, 2, 4, 8. May cross pages. Atomic if aligned and RAM. What isn't canonical in long mode raises #GP(0):
+ * segment.h knows better for SS, and asks first. Without long mode addresses wrap at 4 GiB. Misaligned ones raise #AC
+ * when that is checked; so do probes and locks, but not the functions for bytes, nor the CPU's own accesses.
+ */
 uint64_t soft_load_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
 void soft_store_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes, uint64_t value);
 /* Any length up to 4096: all of it is checked before any of it is done. For 16-byte operands, FXSAVE, frames. */
@@ -44,14 +48,16 @@ void soft_or_system32(struct soft_cpu *cpu, uint64_t linear, uint32_t set, uint3
 /*
  * The host's address of guest memory, for block copies: of `linear` for reading (write = false) or writing, and in
  * *len_bytes how much of the given length lies in the same page. NULL: it has to be done with loads and stores (a
- * device, a page with code, nothing mapped yet) for at least one element. Raises no fault.
+ * device, a page with code, nothing mapped yet) for at least one element. Raises no fault. Good until the next access
+ * by any other function here: that may be a device's, and other vCPUs may translate code from the page meanwhile.
  */
 uint8_t *soft_host_range(struct soft_cpu *cpu, uint64_t linear, uint64_t *len_bytes, bool write);
 
 /*
  * Read-modify-write under LOCK: gives the host's address if one host instruction can do it: RAM, within a page, no code
- * there. Otherwise NULL, and the world stands still: every other vCPU is outside guest code until soft_lock_end; in
- * between, soft_load_slow and soft_store_slow do it. Raises what a write would raise, before that.
+ * there; to be used at once. Otherwise NULL, and the world stands still: every other vCPU is outside guest code until
+ * soft_lock_end; in between, soft_load_slow and soft_store_slow do it, any part of it, and no other access is allowed.
+ * Raises what a write would raise, before that; the two never do.
  */
 void *soft_lock_begin(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes);
 /* Only after NULL. */

@@ -21,8 +21,19 @@ void soft_tlb_load_cr3(struct soft_cpu *cpu, bool keep);
 void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t linear);
 /* INVPCID, types 0 to 3 (SDM 2, INVPCID). */
 void soft_tlb_invpcid(struct soft_cpu *cpu, unsigned type, uint16_t pcid, uint64_t linear);
-/* CPL, RFLAGS.AC, CR0.WP, CR4.SMAP or the like have changed: chooses the bank, and forgets what no longer holds. */
+/*
+ * CPL, RFLAGS.AC, CR0, CR4 or EFER have changed: chooses the bank, and forgets what no longer holds. (It flushes all by
+ * itself when paging bits have changed.) After reset too: it makes zeroed memory a TLB.
+ */
 void soft_tlb_select(struct soft_cpu *cpu);
+
+/*
+ * The entry for an access in one page, filled if need be; one of its words for it stands, fast or slow. bank: enum
+ * soft_tlb_bank. linear is canonical, or below 2^32. Raises page faults. Good until the next access or quiet time.
+ */
+struct soft_tlb_entry *soft_tlb_find(struct soft_cpu *cpu, unsigned bank, uint64_t linear, bool write);
+/* The present bank's entry that linear would have, renumbered if it is global. No fill, no fault. */
+const struct soft_tlb_entry *soft_tlb_peek(struct soft_cpu *cpu, uint64_t linear);
 
 /*
  * Where code at a linear address is: the host's address of the byte, valid to the end of the page while the code

@@ -121,15 +121,15 @@ void soft_run(struct vcpu *common, struct vcpu_exit *exit)
 
     cpu->exit = exit;
     cpu->leave = false;
-    /* Pairs with vcpu_request, and with whoever waits for this CPU to be quiet (code_map.c). */
-    atomic_store_explicit(&common->place, VCPU_IN_GUEST, memory_order_seq_cst);
+    /* Sets place, which pairs with vcpu_request. */
+    soft_guest_enter(cpu);
     if (atomic_load_explicit(&common->requests, memory_order_seq_cst)) {
         run_serve(cpu);
     }
     soft_fpu_enter(cpu);
     run_with_faults(cpu);
     soft_fpu_leave(cpu);
-    atomic_store_explicit(&common->place, VCPU_IN_HOST, memory_order_seq_cst);
+    soft_guest_leave(cpu);
     trace(VCPU_EXIT, "vcpu %u: exit %d", common->index, exit->kind);
 }
 

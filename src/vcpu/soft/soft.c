@@ -97,13 +97,17 @@ static int soft_vcpu_init(struct vcpu *common, struct error **err)
     }
     cpu->jumps = soft_cache_jumps(cpu->cache);
     cpu->features = vm->features;
+    soft_memory_attach(cpu);
     soft_cpu_reset(cpu, common->bootstrap);
     return 0;
 }
 
 static void soft_vcpu_exit(struct vcpu *common)
 {
-    soft_cache_destroy(soft_vcpu_of(common)->cpu.cache);
+    struct soft_cpu *cpu = &soft_vcpu_of(common)->cpu;
+
+    soft_memory_detach(cpu);
+    soft_cache_destroy(cpu->cache);
 }
 
 static int soft_vcpu_reset(struct vcpu *common, struct error **err)

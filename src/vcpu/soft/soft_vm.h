@@ -32,5 +32,11 @@ static inline struct soft_vm *soft_vm_of_cpu(struct soft_cpu *cpu)
 /* memory.c: listens to the memory space. Configuration thread. */
 int soft_memory_init(struct soft_vm *vm, struct error **err);
 void soft_memory_exit(struct soft_vm *vm);
+/*
+ * A vCPU comes and goes: before its first run, and after its last. Its own thread, no lock held; detaching waits for a
+ * grace period.
+ */
+void soft_memory_attach(struct soft_cpu *cpu);
+void soft_memory_detach(struct soft_cpu *cpu);
 
 #endif
