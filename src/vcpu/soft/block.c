@@ -29,7 +29,6 @@
 #define CACHE_BYTES   (UINT64_C(64) << 20)
 #define BLOCK_BUCKETS 65536u
 #define PAGE_BUCKETS  16384u
-#define CHUNK_BYTES   64u
 /* Bounds of one block. */
 #define BLOCK_INSNS_MAX 48u
 #define BLOCK_OPS_MAX   (BLOCK_INSNS_MAX * SOFT_OPS_PER_INSN + SOFT_OPS_PER_INSN)
@@ -248,7 +247,7 @@ static bool build_mark_next(struct soft_cpu *cpu, struct build *build)
         return true;
     }
     /* Whole chunks: the mask has no finer grain. */
-    to = MIN((unsigned)ALIGN_UP((uintptr_t)build->host + to, (uintptr_t)CHUNK_BYTES) - (unsigned)(uintptr_t)build->host,
+    to = MIN((unsigned)ALIGN_UP((uintptr_t)build->host + to, (uintptr_t)SOFT_CODE_CHUNK_BYTES) - (unsigned)(uintptr_t)build->host,
              build->page_bytes);
     build->marked_bytes = to;
     return build_mark(cpu, build->host + from, to - from);

@@ -121,11 +121,7 @@ void soft_run(struct vcpu *common, struct vcpu_exit *exit)
 
     cpu->exit = exit;
     cpu->leave = false;
-    /* Sets place, which pairs with vcpu_request. */
     soft_guest_enter(cpu);
-    if (atomic_load_explicit(&common->requests, memory_order_seq_cst)) {
-        run_serve(cpu);
-    }
     soft_fpu_enter(cpu);
     run_with_faults(cpu);
     soft_fpu_leave(cpu);

@@ -98,16 +98,15 @@ static int soft_vcpu_init(struct vcpu *common, struct error **err)
     cpu->jumps = soft_cache_jumps(cpu->cache);
     cpu->features = vm->features;
     soft_memory_attach(cpu);
+    common->signature = 0x800f12;
     soft_cpu_reset(cpu, common->bootstrap);
     return 0;
 }
 
 static void soft_vcpu_exit(struct vcpu *common)
 {
-    struct soft_cpu *cpu = &soft_vcpu_of(common)->cpu;
-
-    soft_memory_detach(cpu);
-    soft_cache_destroy(cpu->cache);
+    soft_memory_detach(&soft_vcpu_of(common)->cpu);
+    soft_cache_destroy(soft_vcpu_of(common)->cpu.cache);
 }
 
 static int soft_vcpu_reset(struct vcpu *common, struct error **err)
@@ -117,6 +116,11 @@ static int soft_vcpu_reset(struct vcpu *common, struct error **err)
     soft_cpu_reset(cpu, common->bootstrap);
     soft_cache_clear(cpu);
     return 0;
+}
+
+static uint64_t soft_vcpu_tsc(struct vcpu *common)
+{
+    return soft_tsc(&soft_vcpu_of(common)->cpu);
 }
 
 static bool soft_vcpu_translate(struct vcpu *common, uint64_t linear, uint64_t *gpa)
@@ -148,5 +152,6 @@ const struct accel_ops accel_soft_ops = {
     .vcpu_reset = soft_vcpu_reset,
     .vcpu_get_state = soft_get_state,
     .vcpu_set_state = soft_set_state,
+    .vcpu_tsc = soft_vcpu_tsc,
     .vcpu_translate = soft_vcpu_translate,
 };
