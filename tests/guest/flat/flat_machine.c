@@ -265,7 +265,7 @@ static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
     struct error *err = NULL;
 
     assert_int_equal(cpu_model_init(&config.cpu, "host", NULL), 0);
-    if (irqchip == VM_IRQCHIP_USER) {
+    if (irqchip != VM_IRQCHIP_KERNEL) {
         config.interrupts = (struct vm_interrupt_source){
             .pending = flat_irq_pending, .acknowledge = flat_irq_acknowledge, .opaque = machine};
         if (machine->lapics) {

@@ -94,6 +94,7 @@ FLAT_GUEST(mmio);
 FLAT_GUEST(mmio64);
 FLAT_GUEST(lockless);
 FLAT_GUEST(interrupts);
+FLAT_GUEST(busy);
 FLAT_GUEST(pic);
 FLAT_GUEST(ioeventfd);
 FLAT_GUEST(spin);

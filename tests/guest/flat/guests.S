@@ -119,7 +119,22 @@ guest interrupts
         iret
 guest_end interrupts
 
-/* The same with KVM's PIC, whose base is set to 0x20: ISA interrupt 1 is vector 0x21. */
+/* Runs in circles with interrupts on, counts at COUNTERS, and takes interrupt 0x21. Never halts. */
+guest busy
+        movw    $0x1000 + (9f - flat_busy), 0x21 * 4
+        movw    $0, 0x21 * 4 + 2
+        mov     $PORT_DONE, %dx
+        mov     $1, %al
+        out     %al, %dx
+        sti
+1:      incl    COUNTERS
+        jmp     1b
+9:      mov     $0x21, %al
+        out     %al, %dx
+        iret
+guest_end busy
+
+/* The same as interrupts with KVM's PIC, whose base is set to 0x20: ISA interrupt 1 is vector 0x21. */
 guest pic
         movw    $0x1000 + (9f - flat_pic), 0x21 * 4
         movw    $0, 0x21 * 4 + 2

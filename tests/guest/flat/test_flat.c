@@ -194,6 +194,44 @@ static void test_interrupt_window(void **state)
     flat_destroy(machine);
 }
 
+/*
+ * Split: the local APIC is KVM's, the interrupt comes from outside, through its LINT0 (ExtINT). Each time into a guest
+ * that runs, which the counter shows, or (the other guest) that halts inside KVM.
+ */
+static void test_extint_into_a_running_guest(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_SPLIT, 1, busy);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    for (int i = 0; i < 100; i++) {
+        uint32_t before = flat_ram32(machine, FLAT_COUNTERS);
+
+        while (flat_ram32(machine, FLAT_COUNTERS) == before) {
+            sched_yield();
+        }
+        atomic_store(&machine->pending_vector, 0x21);
+        vcpu_interrupt(machine->cpus[0]);
+        assert_int_equal(flat_wait_done(machine), 0x21);
+        assert_int_equal(atomic_load(&machine->pending_vector), -1);
+    }
+    flat_destroy(machine);
+}
+
+static void test_extint_into_a_halted_guest(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_SPLIT, 1, interrupts);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    for (int i = 0; i < 100; i++) {
+        atomic_store(&machine->pending_vector, 0x21);
+        vcpu_interrupt(machine->cpus[0]);
+        assert_int_equal(flat_wait_done(machine), 0x21);
+    }
+    flat_destroy(machine);
+}
+
 static void test_nmi(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, interrupts);
@@ -645,6 +683,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_lockless),
         cmocka_unit_test(test_interrupt_and_halt),
         cmocka_unit_test(test_interrupt_window),
+        cmocka_unit_test(test_extint_into_a_running_guest),
+        cmocka_unit_test(test_extint_into_a_halted_guest),
         cmocka_unit_test(test_nmi),
         cmocka_unit_test(test_apic_ipi),
         cmocka_unit_test(test_apic_waiting_cpu),
