@@ -18,9 +18,16 @@
 
 static const char *const iothread_keys[] = {NULL};
 static const char *const rng_random_keys[] = {"filename", NULL};
+static const char *const memory_ram_keys[] = {"size", "prealloc", "share", "merge", "dump", NULL};
+static const char *const memory_memfd_keys[] = {"size",  "prealloc", "hugetlb", "hugetlbsize",
+                                                "share", "merge",    "dump",    NULL};
 
 const struct object_type object_types[] = {
     {"iothread", "an event loop on a thread of its own, for devices with iothread=ID", iothread_keys},
+    {"memory-backend-memfd",
+     "the guest's memory, for -machine memory-backend=ID (size=, prealloc=, hugetlb=, hugetlbsize=)",
+     memory_memfd_keys},
+    {"memory-backend-ram", "the same, of the host's ordinary pages", memory_ram_keys},
     {"rng-random", "randomness from a file of the host (filename=/dev/urandom)", rng_random_keys},
     {"rng-builtin", "randomness from the host's kernel", iothread_keys},
     {NULL, NULL, NULL},

@@ -26,6 +26,8 @@ struct cli {
     /* Options that mean something only together with all others; cli_finish resolves them. */
     bool nographic;
     bool kernel_options; /* -append or -initrd was given */
+    bool memory_size_given;
+    char *memory_backend; /* -machine memory-backend=, or NULL; owned */
     struct string_list serials;
     unsigned drive_count;
     unsigned debugcon_count;
@@ -55,8 +57,10 @@ int cli_set_string(char **slot, const char *text, struct error **err);
 /* Whether the text is a name for ids: a letter, then letters, digits, "-", "." and "_". */
 int cli_check_id(const char *what, const char *id, struct error **err);
 bool cli_asks_for_help(const char *text);
+/* Frees what the object owns, not the object. */
+void config_object_release(struct config_object *object);
 
-/* --- machine_options.c: -machine, -accel, -cpu, -smp, -m, -rtc, ... --------------------------------------------- */
+/* --- machine_options.c: -machine, -accel, -cpu, -smp, -rtc, ... ------------------------------------------------- */
 
 int cli_parse_machine(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_accel(struct cli *cli, const char *arg, struct error **err);
@@ -65,12 +69,18 @@ int cli_default_accel(struct cli *cli, struct error **err);
 int cli_parse_enable_kvm(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_cpu(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_smp(struct cli *cli, const char *arg, struct error **err);
-int cli_parse_memory(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_rtc(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_name(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_uuid(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_boot(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_action(struct cli *cli, const char *arg, struct error **err);
+
+/* --- memory_options.c: -m, -mem-prealloc, memory backends ------------------------------------------------------- */
+
+int cli_parse_memory(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_mem_prealloc(struct cli *cli, const char *arg, struct error **err);
+/* Turns the machine's memory backend into what the configuration says about memory. After cli_check. */
+int cli_finish_memory(struct cli *cli, struct error **err);
 
 /* --- device_options.c: -device, -drive, -blockdev, -object ------------------------------------------------------ */
 

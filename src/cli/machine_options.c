@@ -147,7 +147,7 @@ static int machine_type_take(struct cli *cli, struct options *options, struct er
 
 static int machine_take(struct cli *cli, struct options *options, struct error **err)
 {
-    static const char *const keys[] = {"type", "accel", "kernel-irqchip", NULL};
+    static const char *const keys[] = {"type", "accel", "kernel-irqchip", "memory-backend", NULL};
     static const struct harmless harmless[] = {
         {"usb", "off"},
         {"vmport", "off|auto"},
@@ -165,8 +165,12 @@ static int machine_take(struct cli *cli, struct options *options, struct error *
         {NULL, NULL},
     };
     HDL_AUTO_FREE char *accel = options_take(options, "accel");
+    HDL_AUTO_FREE char *memory = options_take(options, "memory-backend");
     int ret = machine_type_take(cli, options, err);
 
+    if (ret == 0 && memory) {
+        ret = cli_set_string(&cli->memory_backend, memory, err);
+    }
     if (ret == 0 && accel) {
         ret = accel_add_list(cli, accel, err);
     }
@@ -234,7 +238,7 @@ int cli_parse_enable_kvm(struct cli *cli, const char *arg, struct error **err)
     return accel_add(cli, "kvm", err);
 }
 
-/* --- CPUs and memory -------------------------------------------------------------------------------------------- */
+/* --- CPUs ------------------------------------------------------------------------------------------------------- */
 
 int cli_parse_cpu(struct cli *cli, const char *arg, struct error **err)
 {
@@ -318,34 +322,6 @@ int cli_parse_smp(struct cli *cli, const char *arg, struct error **err)
     }
     options_release(&options);
     return ret;
-}
-
-int cli_parse_memory(struct cli *cli, const char *arg, struct error **err)
-{
-    static const char *const keys[] = {"size", NULL};
-    struct options options = {0};
-    uint64_t bytes = cli->config.ram_bytes;
-    int ret = option_string_parse(arg, "size", "-m", &options, err);
-
-    if (ret == 0 && (options_get(&options, "slots") || options_get(&options, "maxmem"))) {
-        ret = error_set(err, -EINVAL, "-m: 'slots' and 'maxmem' aren't supported: memory can't be added later");
-    }
-    if (ret == 0) {
-        ret = options_check_keys(&options, "-m", keys, err);
-    }
-    if (ret == 0) {
-        ret = options_get_size(&options, "-m", "size", UINT64_C(1) << 20, &bytes, err);
-    }
-    options_release(&options);
-    if (ret < 0) {
-        return ret;
-    }
-    if (bytes < UINT64_C(1) << 20 || bytes > UINT64_C(1) << 46) {
-        return error_set(err, -EINVAL, "-m: a machine needs at least 1 MiB of memory and at most 64 TiB, not '%s'",
-                         arg);
-    }
-    cli->config.ram_bytes = ALIGN_UP(bytes, UINT64_C(4096));
-    return 0;
 }
 
 /* --- the rest --------------------------------------------------------------------------------------------------- */

@@ -89,12 +89,6 @@ static int parse_log_path(struct cli *cli, const char *arg, struct error **err)
     return cli_set_string(&cli->log_path, arg, err);
 }
 
-static int parse_mem_prealloc(struct cli *cli, const char *arg, struct error **err)
-{
-    cli->config.ram_prealloc = true;
-    return 0;
-}
-
 static int parse_nothing(struct cli *cli, const char *arg, struct error **err)
 {
     return 0;
@@ -207,14 +201,15 @@ static int parse_debug(struct cli *cli, const char *arg, struct error **err)
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 const struct cli_option cli_options[] = {
-    {"machine", "[type=]NAME[,...]", cli_parse_machine, "kind of machine (-M help), kernel-irqchip=on|split|off"},
+    {"machine", "[type=]NAME[,...]", cli_parse_machine,
+     "kind of machine (-M help), kernel-irqchip=on|split|off, memory-backend=ID"},
     {"M", "NAME", cli_parse_machine, "the same"},
     {"accel", "NAME[,...]", cli_parse_accel, "what runs the guest (-accel help)"},
     {"enable-kvm", NULL, cli_parse_enable_kvm, "the same as -accel kvm"},
     {"cpu", "MODEL[,+FLAG][,-FLAG]", cli_parse_cpu, "kind of CPU (-cpu help)"},
     {"smp", "[cpus=]N[,cores=N][,...]", cli_parse_smp, "number of CPUs, and how they sit in sockets"},
     {"m", "SIZE", cli_parse_memory, "memory, in MiB or with a suffix: 512, 512M, 6G"},
-    {"mem-prealloc", NULL, parse_mem_prealloc, "take all of the guest's memory at the start"},
+    {"mem-prealloc", NULL, cli_parse_mem_prealloc, "take all of the guest's memory at the start"},
     {"name", "NAME", cli_parse_name, "the guest's name"},
     {"uuid", "UUID", cli_parse_uuid, "the guest's UUID"},
     {"rtc", "base=utc|localtime|DATE,clock=host|vm", cli_parse_rtc, "what the real-time clock says at the start"},
@@ -334,5 +329,8 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct error **err)
     if (ret == 0) {
         ret = cli_finish_serials(cli, err);
     }
-    return ret == 0 ? cli_check(cli, err) : ret;
+    if (ret == 0) {
+        ret = cli_check(cli, err);
+    }
+    return ret == 0 ? cli_finish_memory(cli, err) : ret;
 }

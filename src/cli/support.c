@@ -66,6 +66,13 @@ static void strings_free(char **items, size_t count)
     free(items);
 }
 
+void config_object_release(struct config_object *object)
+{
+    free(object->type);
+    free(object->id);
+    options_release(&object->options);
+}
+
 static void config_release_lists(struct machine_config *config)
 {
     for (size_t i = 0; i < config->device_count; i++) {
@@ -83,9 +90,7 @@ static void config_release_lists(struct machine_config *config)
         options_release(&config->chardevs[i].options);
     }
     for (size_t i = 0; i < config->object_count; i++) {
-        free(config->objects[i].type);
-        free(config->objects[i].id);
-        options_release(&config->objects[i].options);
+        config_object_release(&config->objects[i]);
     }
     free(config->devices);
     free(config->nodes);
@@ -110,6 +115,7 @@ void cli_release(struct cli *cli)
     }
     strings_free(cli->trace_patterns.items, cli->trace_patterns.count);
     strings_free(cli->serials.items, cli->serials.count);
+    free(cli->memory_backend);
     free(cli->pidfile);
     free(cli->log_path);
     memset(cli, 0, sizeof(*cli));

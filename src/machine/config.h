@@ -75,10 +75,11 @@ struct machine_config {
     unsigned cpus; /* 1..MACHINE_CPUS_MAX */
     unsigned sockets, cores, threads;
 
+    /* -m and -mem-prealloc, or the memory backend that -machine memory-backend= names. */
     uint64_t ram_bytes; /* > 0, a multiple of 4096 */
     bool ram_prealloc;
     bool ram_huge_pages;
-    uint64_t ram_huge_page_bytes; /* 0: the host's default */
+    uint64_t ram_huge_page_bytes; /* a power of 2; 0: the host's default */
 
     char *kernel; /* paths, or NULL */
     char *initrd;

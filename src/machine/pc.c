@@ -26,8 +26,9 @@ enum { PRIORITY_PCI = -1, PRIORITY_RAM = 0 };
 static int pc_init_ram(struct pc *pc, struct error **err)
 {
     const struct machine_config *config = pc->env.config;
-    unsigned flags = (config->ram_huge_pages ? RAM_HUGE_PAGES : RAM_THP) | (config->ram_prealloc ? RAM_PREALLOC : 0);
+    unsigned flags = config->ram_huge_pages ? ram_huge_pages(config->ram_huge_page_bytes) : (unsigned)RAM_THP;
 
+    flags |= config->ram_prealloc ? RAM_PREALLOC : 0;
     pc->ram = ram_block_create("pc.ram", config->ram_bytes, flags, err);
     if (!pc->ram) {
         return -ENOMEM;

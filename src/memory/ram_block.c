@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 
 #include "base/compiler.h"
 
@@ -33,29 +34,51 @@ static int ram_block_fail(const struct ram_block *block, struct error **err, con
                      strerror(code));
 }
 
+/* What memfd_create said about huge pages, for the person who asked for them. */
+static const char *ram_block_no_huge_pages(unsigned flags)
+{
+    return flags >> RAM_HUGE_SIZE_SHIFT ? "this host has no huge pages of that size" : "no huge pages on this host";
+}
+
 static int ram_block_open(struct ram_block *block, unsigned flags, struct error **err)
 {
     unsigned memfd_flags = MFD_CLOEXEC;
+    struct statfs fs;
     char label[64];
 
     if (flags & RAM_HUGE_PAGES) {
-        memfd_flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+        memfd_flags |= MFD_HUGETLB | flags >> RAM_HUGE_SIZE_SHIFT << MFD_HUGE_SHIFT;
     }
     snprintf(label, sizeof(label), "heddle:%.50s", block->name);
     block->fd = memfd_create(label, memfd_flags);
     if (block->fd < 0) {
-        return ram_block_fail(block, err, flags & RAM_HUGE_PAGES ? "no huge pages on this host" : "memfd_create");
+        return ram_block_fail(block, err, flags & RAM_HUGE_PAGES ? ram_block_no_huge_pages(flags) : "memfd_create");
     }
-    if (ftruncate(block->fd, (off_t)block->size_bytes) < 0) {
-        return ram_block_fail(block, err, "can't size it");
+    if (flags & RAM_HUGE_PAGES) {
+        if (fstatfs(block->fd, &fs) < 0) {
+            return ram_block_fail(block, err, "can't tell the size of its pages");
+        }
+        block->page_bytes = (uint64_t)fs.f_bsize;
     }
     return 0;
+}
+
+/* The size must be a multiple of the page's. */
+static int ram_block_size(struct ram_block *block, struct error **err)
+{
+    if (block->size_bytes == 0 || block->size_bytes > RAM_SIZE_MAX || block->size_bytes % block->page_bytes != 0) {
+        return error_set(err, -EINVAL,
+                         "RAM '%s' of %" PRIu64 " bytes: the size must be a multiple of %" PRIu64 ", up to 2^52",
+                         block->name, block->size_bytes, block->page_bytes);
+    }
+    return ftruncate(block->fd, (off_t)block->size_bytes) < 0 ? ram_block_fail(block, err, "can't size it") : 0;
 }
 
 /* Reserves room for the block, its alignment, and a page on either side; maps the block inside. */
 static int ram_block_map(struct ram_block *block, unsigned flags, struct error **err)
 {
-    uint64_t align = block->size_bytes >= RAM_HUGE_BYTES ? RAM_HUGE_BYTES : RAM_PAGE_BYTES;
+    uint64_t align = MAX(block->page_bytes, block->size_bytes >= RAM_HUGE_BYTES ? RAM_HUGE_BYTES : RAM_PAGE_BYTES);
+    int map_flags = MAP_SHARED | MAP_FIXED;
     uint64_t reservation_bytes = block->size_bytes + 2 * align + RAM_PAGE_BYTES;
     uint8_t *base = mmap(NULL, reservation_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     uint8_t *host;
@@ -66,7 +89,9 @@ static int ram_block_map(struct ram_block *block, unsigned flags, struct error *
     block->reservation = base;
     block->reservation_bytes = reservation_bytes;
     host = (uint8_t *)ALIGN_UP((uintptr_t)base + RAM_PAGE_BYTES, align);
-    host = mmap(host, block->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, block->fd, 0);
+    /* Huge pages are reserved: the guest that touched one that isn't there would kill us. */
+    map_flags |= flags & RAM_HUGE_PAGES ? 0 : MAP_NORESERVE;
+    host = mmap(host, block->size_bytes, PROT_READ | PROT_WRITE, map_flags, block->fd, 0);
     if (host == MAP_FAILED) {
         return ram_block_fail(block, err, flags & RAM_HUGE_PAGES ? "not enough free huge pages" : "can't map it");
     }
@@ -106,15 +131,8 @@ static void ram_block_free(struct ram_block *block)
 
 struct ram_block *ram_block_create(const char *name, uint64_t size_bytes, unsigned flags, struct error **err)
 {
-    uint64_t page_bytes = flags & RAM_HUGE_PAGES ? RAM_HUGE_BYTES : RAM_PAGE_BYTES;
-    struct ram_block *block;
+    struct ram_block *block = calloc(1, sizeof(*block));
 
-    if (size_bytes == 0 || size_bytes > RAM_SIZE_MAX || size_bytes % page_bytes != 0) {
-        error_set(err, -EINVAL, "RAM '%s' of %" PRIu64 " bytes: the size must be a multiple of %" PRIu64 ", up to 2^52",
-                  name, size_bytes, page_bytes);
-        return NULL;
-    }
-    block = calloc(1, sizeof(*block));
     if (!block || !(block->name = strdup(name))) {
         free(block);
         error_set(err, -ENOMEM, "RAM '%s' of %" PRIu64 " bytes: out of memory", name, size_bytes);
@@ -122,10 +140,10 @@ struct ram_block *ram_block_create(const char *name, uint64_t size_bytes, unsign
     }
     refcount_init(&block->refs);
     block->size_bytes = size_bytes;
-    block->page_bytes = page_bytes;
+    block->page_bytes = RAM_PAGE_BYTES;
     block->fd = -1;
-    if (ram_block_open(block, flags, err) < 0 || ram_block_map(block, flags, err) < 0 ||
-        ram_block_populate(block, flags, err) < 0) {
+    if (ram_block_open(block, flags, err) < 0 || ram_block_size(block, err) < 0 ||
+        ram_block_map(block, flags, err) < 0 || ram_block_populate(block, flags, err) < 0) {
         ram_block_free(block);
         return NULL;
     }

@@ -26,16 +26,27 @@ struct ram_block {
     int fd;              /* memfd */
     uint8_t *host;       /* MAP_SHARED, page-aligned, size_bytes long, followed and preceded by nothing mapped by us */
     uint64_t size_bytes; /* multiple of the page size */
-    uint64_t page_bytes; /* 4096, or the huge page size */
+    uint64_t page_bytes; /* 4096, or the size of the huge pages that back it */
     void *reservation;   /* address space around host: inaccessible pages before and after it */
     uint64_t reservation_bytes;
 };
 
-enum { RAM_HUGE_PAGES = 1 /* hugetlb memfd, or an error */, RAM_PREALLOC = 2, RAM_THP = 4 /* madvise only */ };
+enum {
+    RAM_HUGE_PAGES = 1, /* hugetlb memfd, its pages reserved, or an error; of the host's default size */
+    RAM_PREALLOC = 2,
+    RAM_THP = 4,             /* madvise only */
+    RAM_HUGE_SIZE_SHIFT = 8, /* with RAM_HUGE_PAGES: log2 of another size; 0: the default */
+};
+
+/* The flags for huge pages of a size, which is a power of 2; 0: of the host's default size. */
+static inline unsigned ram_huge_pages(uint64_t page_bytes)
+{
+    return RAM_HUGE_PAGES | (page_bytes ? (unsigned)__builtin_ctzll(page_bytes) << RAM_HUGE_SIZE_SHIFT : 0);
+}
 
 /*
- * One reference, the caller's. Zero-filled. NULL and an error naming the block and the size on failure. Configuration
- * thread, no lock held; RAM_PREALLOC may take long.
+ * One reference, the caller's. Zero-filled. size_bytes: a multiple of the page size. NULL and an error naming the block
+ * and the size on failure. Configuration thread, no lock held; RAM_PREALLOC may take long.
  */
 struct ram_block *ram_block_create(const char *name, uint64_t size_bytes, unsigned flags, struct error **err);
 struct ram_block *ram_block_get(struct ram_block *block);

@@ -159,6 +159,45 @@ def bad_numbers():
 
 
 @test
+def memory_backends():
+    memfd = "memory-backend-memfd,id=mem"
+    use = ["-machine", "memory-backend=mem", "-kernel", "x"]
+    refused("-machine", "memory-backend=mem", "-kernel", "x", says="no memory backend 'mem'")
+    refused("-object", "memory-backend-memdf,id=mem,size=64M", *use, says="'memory-backend-memfd'")
+    refused("-object", f"{memfd},size=64M", "-machine", "memory-backend=men", "-kernel", "x", says=("'men'", "'mem'"))
+    refused("-object", "iothread,id=mem", *use, says="no memory backend 'mem'")
+    refused("-object", f"{memfd},size=64M", "-kernel", "x", says=("nothing uses it", "memory-backend=mem"))
+    refused("-object", memfd, *use, says="'size' is missing")
+    refused("-object", f"{memfd},size=64M", "-m", "65", *use, says=("67108864", "68157440"))
+    refused("-object", f"{memfd},size=64M,hugetlbsize=2M", *use, says="hugetlb=on")
+    refused("-object", f"{memfd},size=64M,hugetlb=on,hugetlbsize=3M", *use, says=("power of 2", "3M"))
+    refused("-object", f"{memfd},size=63M,hugetlb=on,hugetlbsize=2M", *use, says="multiple")
+    refused("-object", f"{memfd},size=64M,hugetbl=on", *use, says=("'hugetbl'", "'hugetlb'"))
+    refused("-object", f"{memfd},size=64M,share=maybe", *use, says="share")
+    refused("-object", "memory-backend-ram,id=mem,size=64M,hugetlb=on", *use, says="'hugetlb'")
+    for size in ("0", "1", "4097k", "65T", "many"):
+        refused("-object", f"{memfd},size={size}", *use, says=("memory-backend-memfd,id=mem", "size"))
+
+
+@test
+def the_machine_s_memory_is_a_backend_s():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel = guest(folder, "hello", 3)
+        exit_device = ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4"]
+        for args in ("-object memory-backend-memfd,id=mem,size=16M,prealloc=on -machine memory-backend=mem",
+                     "-m 16 -mem-prealloc -machine memory-backend=mem,accel=kvm "
+                     "-object memory-backend-ram,id=mem,size=16M,share=on,merge=off,dump=on"):
+            done = run(*exit_device, *args.split(), "-display", "none", "-kernel", kernel, "-serial", "stdio")
+            check(done.returncode == 7 and "hello" in done.stdout, args, done)
+        # A page size that no x86-64 host has, and more of the others than there is: said at once, in a line.
+        huge = "memory-backend-memfd,id=mem,hugetlb=on"
+        use = ["-machine", "memory-backend=mem", "-kernel", kernel]
+        refused("-object", f"{huge},hugetlbsize=128k,size=64M", *use, says="no huge pages of that size")
+        refused("-object", f"{huge},hugetlbsize=2M,size=4T", *use, says="huge pages")
+
+
+@test
 def things_that_heddle_has_not():
     refused("-drive", "file=x,if=ide", says=("'ide'", "virtio"))
     refused("-drive", "file=x,format=qcow2", says="raw")
