@@ -29,9 +29,13 @@ enum machine_want {
     WANT_POWER_BUTTON = 1 << 5,
 };
 
+/* How long a write that the accelerator holds back may wait for its device, when nothing else brings it there. */
+#define COALESCED_WAIT_NS (20 * NS_PER_MS)
+
 enum { RESET_CONTROL_RESET_CPU = 1 << 2 };
 
-/* wanted, exit_status: any thread. The rest: main thread; requests, config: immutable after creation. */
+/* wanted, exit_status, is_coalescing: any thread; the flush timer guards itself. The rest: main thread; requests,
+ * config: immutable after creation. */
 struct machine {
     const struct machine_config *config;
     struct event_loop *loop;
@@ -40,6 +44,8 @@ struct machine {
     _Atomic uint32_t wanted;
     _Atomic int exit_status;
     struct bh serve, finish_reset;
+    struct timer flush; /* armed while is_coalescing; on the guest's clock, so not while it is paused */
+    _Atomic bool is_coalescing;
     struct boot_images images;
     struct backends backends;
     struct pc pc;
@@ -113,6 +119,36 @@ static void machine_reset_control_write(void *opaque, uint8_t value)
     }
 }
 
+/* --- writes that the accelerator holds back ---------------------------------------------------------------------- */
+
+static void machine_arm_flush(struct machine *machine)
+{
+    timer_arm(&machine->flush, clock_now_ns(&machine->guest_clock) + COALESCED_WAIT_NS);
+}
+
+/* Main loop, no lock. It isn't cancelled when the last range goes; it fires once more for nothing. */
+static void machine_flush(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    vm_flush_coalesced(machine->pc.vm);
+    if (atomic_load_explicit(&machine->is_coalescing, memory_order_relaxed)) {
+        machine_arm_flush(machine);
+    }
+}
+
+/* Any thread, under the map's lock. */
+static void machine_coalescing(void *opaque, bool on)
+{
+    struct machine *machine = opaque;
+
+    atomic_store_explicit(&machine->is_coalescing, on, memory_order_relaxed);
+    trace(MACHINE_STATE, "writes are %scoalesced", on ? "" : "not ");
+    if (on) {
+        machine_arm_flush(machine);
+    }
+}
+
 /* --- serving them, on the main loop ----------------------------------------------------------------------------- */
 
 static void machine_pause(struct machine *machine)
@@ -121,6 +157,7 @@ static void machine_pause(struct machine *machine)
     if (machine->is_running) {
         machine->is_running = false;
         vm_pause(machine->pc.vm);
+        vm_flush_coalesced(machine->pc.vm);
         clock_stop(&machine->guest_clock);
         trace(MACHINE_STATE, "paused");
     }
@@ -301,6 +338,8 @@ static int machine_build(struct machine *machine, struct error **err)
         .device_idle_opaque = machine,
         .vm_event = machine_vm_event,
         .vm_event_opaque = machine,
+        .coalescing = machine_coalescing,
+        .coalescing_opaque = machine,
     };
     int ret;
 
@@ -329,6 +368,32 @@ static int machine_build(struct machine *machine, struct error **err)
     return 0;
 }
 
+static void machine_destroy_time(struct machine *machine)
+{
+    event_loop_destroy(machine->loop);
+    clock_destroy(&machine->guest_clock);
+    clock_destroy(&machine->host_clock);
+}
+
+/* The main loop, the clocks and the timer. */
+static int machine_init_time(struct machine *machine, struct error **err)
+{
+    int ret;
+
+    machine->loop = event_loop_create("main", err);
+    if (!machine->loop) {
+        return -ENOMEM;
+    }
+    clock_init_host(&machine->host_clock);
+    clock_init_virtual(&machine->guest_clock, &machine->host_clock);
+    ret = timer_init(&machine->flush, machine->loop, &machine->guest_clock, machine_flush, machine);
+    if (ret < 0) {
+        machine_destroy_time(machine);
+        return error_set(err, ret, "out of memory");
+    }
+    return 0;
+}
+
 struct machine *machine_create(const struct machine_config *config, struct error **err)
 {
     struct machine *machine = calloc(1, sizeof(*machine));
@@ -338,13 +403,10 @@ struct machine *machine_create(const struct machine_config *config, struct error
         return NULL;
     }
     machine->config = config;
-    machine->loop = event_loop_create("main", err);
-    if (!machine->loop) {
+    if (machine_init_time(machine, err) < 0) {
         free(machine);
         return NULL;
     }
-    clock_init_host(&machine->host_clock);
-    clock_init_virtual(&machine->guest_clock, &machine->host_clock);
     bh_init(&machine->serve, machine->loop, machine_serve, machine);
     bh_init(&machine->finish_reset, machine->loop, machine_finish_reset, machine);
     machine->requests = (struct machine_requests){.reset = machine_request_cb_reset,
@@ -383,10 +445,9 @@ void machine_destroy(struct machine *machine)
     if (machine->has_images) {
         boot_images_close(&machine->images);
     }
+    timer_destroy(&machine->flush);
     bh_destroy(&machine->finish_reset);
     bh_destroy(&machine->serve);
-    event_loop_destroy(machine->loop);
-    clock_destroy(&machine->guest_clock);
-    clock_destroy(&machine->host_clock);
+    machine_destroy_time(machine);
     free(machine);
 }

@@ -93,6 +93,8 @@ static int pc_init_vm(struct pc *pc, struct error **err)
         .loop = pc->env.loop,
         .event = pc->env.vm_event,
         .event_opaque = pc->env.vm_event_opaque,
+        .coalescing = pc->env.coalescing,
+        .coalescing_opaque = pc->env.coalescing_opaque,
         .interrupts = pc_intc_source(&pc->intc),
     };
     int ret;

@@ -32,6 +32,8 @@ struct pc_env {
     /* See vm.h. */
     void (*vm_event)(void *opaque, const struct vm_event *event);
     void *vm_event_opaque;
+    void (*coalescing)(void *opaque, bool on);
+    void *coalescing_opaque;
 };
 
 /* Everything: configuration thread; immutable between init and destroy, but for devices, which lock themselves. */

@@ -97,6 +97,13 @@ struct vm_config {
      */
     void (*event)(void *opaque, const struct vm_event *event);
     void *event_opaque;
+    /*
+     * The accelerator begins to hold back writes (it got the first coalesced range), or has no such range any more:
+     * vm_flush_coalesced is to be called from time to time meanwhile. Any thread, under the memory map's lock, during
+     * vm_create and vm_destroy too. May be NULL.
+     */
+    void (*coalescing)(void *opaque, bool on);
+    void *coalescing_opaque;
     struct vm_interrupt_source interrupts; /* not used with KERNEL, as pit isn't but with KERNEL */
 };
 
@@ -171,8 +178,9 @@ struct msi_target *vm_msi_target(struct vm *vm);
 
 /*
  * Writes that the accelerator still holds back for coalesced regions of devices that nobody accesses: hands them to
- * their devices as deferred work. The machine calls it from a timer, 10 to 60 times a second, and before saving state.
- * Any thread that holds no lock; doesn't wait for device locks.
+ * their devices as deferred work. The machine calls it from a timer, 10 to 60 times a second while vm_config.coalescing
+ * said on, and when it has paused: in a paused VM nothing is held back afterwards, unless a device's lock is held
+ * elsewhere. Any thread that holds no lock; doesn't wait for device locks.
  */
 void vm_flush_coalesced(struct vm *vm);
 

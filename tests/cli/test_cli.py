@@ -328,6 +328,33 @@ def disks_in_all_spellings():
             check(done.returncode == 3 and not done.stderr, args, done)
 
 
+DEBUG_PORT = 0xe9
+
+
+@test
+def a_debug_console_s_writes_are_coalesced_and_all_come_out():
+    need_kvm()
+    text = "".join(f"line {n}\n" for n in range(20)).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        out, log, kernel = Path(folder) / "out", Path(folder) / "log", Path(folder) / "guest"
+        says = b"".join(out_byte(DEBUG_PORT, byte) for byte in text)
+        # What was written just before the end isn't lost; the writes didn't each leave the guest.
+        kernel.write_bytes(multiboot(says + out_byte(EXIT_PORT, 3) + b"\xfa\xf4\xeb\xfd"))
+        done = run(*BASE, "-kernel", kernel, "-debugcon", f"file:{out}", "-trace", "vcpu_exit", "-D", log)
+        check(done.returncode == 7 and out.read_bytes() == text, done, out.read_bytes())
+        exits = log.read_text().count("reason 2 ")
+        check(0 < exits < len(text) / 2, exits, "exits for", len(text), "writes")
+        # Nor is it held back for long by a guest that then does nothing.
+        out.unlink()
+        kernel.write_bytes(multiboot(says + b"\xfa\xf4\xeb\xfd"))
+        process = start(*BASE, "-kernel", kernel, "-debugcon", f"file:{out}", stdin=subprocess.DEVNULL)
+        try:
+            wait_until(lambda: out.exists() and out.read_bytes() == text, "all of the text")
+        finally:
+            process.terminate()
+        check(process.wait(WAIT_S) == 0, process.returncode)
+
+
 @test
 def devices_with_what_they_refer_to():
     need_kvm()

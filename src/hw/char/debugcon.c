@@ -2,6 +2,9 @@
 /*
  * Debug console: one port, no state. What the chardev has no room for is lost, since the port has no way to say "wait".
  * A guest can write to the chardev and read a constant.
+ *
+ * Firmware writes long logs here, a byte at a time, and waits for nothing; so the accelerator may coalesce the writes.
+ * They come out in order: before the next read of the port, when the machine stands still, and soon at any rate.
  */
 #include "hw/char/debugcon.h"
 
@@ -51,7 +54,7 @@ static int debugcon_realize(struct device *device, struct error **err)
             return ret;
         }
     }
-    region_init_io(&debugcon->region, "debugcon", device, &debugcon_ops, debugcon, 1, 0, NULL);
+    region_init_io(&debugcon->region, "debugcon", device, &debugcon_ops, debugcon, 1, REGION_COALESCED, NULL);
     region_add(isa->map, isa->io_root, debugcon->iobase, &debugcon->region, 0);
     return 0;
 }

@@ -9,7 +9,8 @@
  * for.
  *   - An entry that was taken stays as a gap (length 0). Gaps at the head are given back to KVM.
  *   - Entries of a device that nobody accesses fill the ring at most; then its writes exit as if there were no ring.
- *     A timer of the machine has them handed over as deferred work (vm_flush_coalesced).
+ *     A timer of the machine, which runs while there are zones, has them handed over as deferred work
+ *     (vm_flush_coalesced).
  *   - When a range goes away (a BAR moves), writes to it that are still in the ring are lost, as posted writes are that
  *     arrive after the range was switched off.
  *
@@ -167,6 +168,23 @@ static void zone_work(struct device *device, struct device_work *work)
     device_flush_writes(device);
 }
 
+/* The map's lock keeps the machine's being told in order. */
+static void zones_count(struct kvm_vm *kvm, int change)
+{
+    struct kvm_coalesced *coalesced = &kvm->coalesced;
+    const struct vm_config *config = &kvm->common.config;
+    bool on = change > 0;
+    unsigned count;
+
+    hdl_mutex_lock(&coalesced->lock);
+    coalesced->zone_count += (unsigned)change;
+    count = coalesced->zone_count;
+    hdl_mutex_unlock(&coalesced->lock);
+    if (config->coalescing && count == (on ? 1 : 0)) {
+        config->coalescing(config->coalescing_opaque, on);
+    }
+}
+
 void kvm_coalesced_add(struct kvm_vm *kvm, const struct flat_range *range, bool pio)
 {
     struct kvm_coalesced *coalesced = &kvm->coalesced;
@@ -180,6 +198,7 @@ void kvm_coalesced_add(struct kvm_vm *kvm, const struct flat_range *range, bool 
         return; /* writes exit: slower, nothing else */
     }
     device_work_init(&zone->work, zone->device, zone_work);
+    zones_count(kvm, 1);
     /* Release: pairs with device_flush_writes. Before KVM may put anything into the ring. */
     atomic_store_explicit(&zone->device->write_buffer, &coalesced->buffer, memory_order_release);
     if (zone_tell_kvm(kvm, zone, true) < 0) {
@@ -248,6 +267,7 @@ void kvm_coalesced_del(struct kvm_vm *kvm, const struct flat_range *range, bool 
         atomic_store_explicit(&zone->device->write_buffer, NULL, memory_order_release);
     }
     hdl_mutex_unlock(&coalesced->lock);
+    zones_count(kvm, -1);
 }
 
 /* --- for devices that nobody accesses --------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct kvm_coalesced {
     struct kvm_coalesced_mmio_ring *ring HDL_GUARDED_BY(&lock);
     unsigned ring_entries HDL_GUARDED_BY(&lock);
     struct kvm_zone zones[KVM_ZONES_MAX] HDL_GUARDED_BY(&lock);
+    unsigned zone_count HDL_GUARDED_BY(&lock);
 };
 
 /* The routing table as KVM was told. */

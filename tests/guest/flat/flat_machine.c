@@ -216,6 +216,13 @@ static void flat_add_buffered(struct flat_machine *machine, struct flat_device *
     flat_add(machine, &machine->memory_root, address + 0x800, &device->second_region);
 }
 
+static void flat_coalescing(void *opaque, bool on)
+{
+    struct flat_machine *machine = opaque;
+
+    machine->is_coalescing = on;
+}
+
 static void flat_build_devices(struct flat_machine *machine)
 {
     machine->data = flat_device_new(machine, "data");
@@ -235,6 +242,9 @@ static void flat_build_devices(struct flat_machine *machine)
     flat_add(machine, &machine->memory_root, FLAT_MMIO, &machine->mmio);
     flat_add(machine, &machine->memory_root, FLAT_LOCKLESS, &machine->lockless);
     flat_add(machine, &machine->memory_root, FLAT_EVENT, &machine->event_mmio);
+    region_init_io(&machine->buffered->port_region, "buffered port", &machine->buffered->device, &flat_ops,
+                   machine->buffered, 4, REGION_COALESCED, NULL);
+    flat_add(machine, &machine->io_root, FLAT_PORT_QUEUE, &machine->buffered->port_region);
     flat_add_buffered(machine, machine->buffered, FLAT_BUFFERED);
     flat_add_buffered(machine, machine->other, FLAT_OTHER);
 }
@@ -261,7 +271,9 @@ static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
                                .irqchip = irqchip,
                                .loop = machine->loop,
                                .event = flat_event,
-                               .event_opaque = machine};
+                               .event_opaque = machine,
+                               .coalescing = flat_coalescing,
+                               .coalescing_opaque = machine};
     struct error *err = NULL;
 
     assert_int_equal(cpu_model_init(&config.cpu, "host", NULL), 0);
@@ -334,6 +346,7 @@ void flat_destroy(struct flat_machine *machine)
                                 &machine->lockless,
                                 &machine->buffered->region,
                                 &machine->buffered->second_region,
+                                &machine->buffered->port_region,
                                 &machine->other->region,
                                 &machine->other->second_region,
                                 &machine->ram};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A machine for guests of a few instructions: 640 KiB of RAM, a device that logs, one that answers without a lock, two
- * whose writes are coalesced, and a port that tells the test that a guest has come somewhere.
+ * whose writes are coalesced (the first one's port, too), and a port that tells the test that a guest has come
+ * somewhere.
  *
  * The test's thread owns it. What a handler writes is read under the same device's lock, or after the done port.
  */
@@ -33,6 +34,7 @@
 #define FLAT_PORT_DONE  0x500
 #define FLAT_PORT_DATA  0x510
 #define FLAT_PORT_EVENT 0x520
+#define FLAT_PORT_QUEUE 0x530
 #define FLAT_MMIO       0xd0000
 #define FLAT_LOCKLESS   0xd1000
 #define FLAT_BUFFERED   0xd2000
@@ -55,7 +57,7 @@ struct flat_access {
 /* A device with a log. Its reads answer 0x1000000000000 + the number of reads so far, repeated in each half. */
 struct flat_device {
     struct device device;
-    struct region region, second_region, event_region;
+    struct region region, second_region, port_region;
     struct flat_access log[FLAT_LOG_MAX];
     unsigned log_count, reads;
     unsigned spin; /* how long its handlers take */
@@ -80,6 +82,7 @@ struct flat_machine {
     unsigned event_count;
     _Atomic int pending_vector; /* of the interrupt source; -1: none */
     _Atomic unsigned end_of_interrupts;
+    bool is_coalescing; /* what the accelerator said last, under the map's lock */
     struct lapic_bus *lapics; /* NULL: pending_vector is all there is */
     struct event_loop *apic_loop;
     struct clock clock;
@@ -100,6 +103,7 @@ FLAT_GUEST(ioeventfd);
 FLAT_GUEST(spin);
 FLAT_GUEST(dispatch);
 FLAT_GUEST(coalesced);
+FLAT_GUEST(coalesced_ports);
 FLAT_GUEST(overflow);
 FLAT_GUEST(triple_fault);
 FLAT_GUEST(lost);

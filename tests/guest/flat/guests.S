@@ -9,6 +9,7 @@
 #define PORT_DONE    0x500
 #define PORT_DATA    0x510
 #define PORT_EVENT   0x520
+#define PORT_QUEUE   0x530
 #define SEG_MMIO     0xd000
 #define SEG_LOCKLESS 0xd100
 #define SEG_BUFFERED 0xd200
@@ -226,6 +227,33 @@ guest coalesced
         mov     %eax, 0x10
         done    3
 guest_end coalesced
+
+/*
+ * 100 buffered writes to a port, and an access to each of the other devices; done 1. When the test has written to 0x6000,
+ * a read of the buffered port, done 2.
+ */
+guest coalesced_ports
+        mov     $PORT_QUEUE, %dx
+        xor     %eax, %eax
+1:      out     %eax, %dx
+        inc     %eax
+        cmp     $100, %eax
+        jne     1b
+        mov     $PORT_DATA, %dx
+        in      %dx, %eax
+        out     %eax, %dx
+        mov     $SEG_OTHER, %ax
+        mov     %ax, %es
+        mov     %es:0x800, %ebx
+        mov     $PORT_DONE, %dx
+        mov     $1, %al
+        out     %al, %dx
+1:      cmpl    $0, 0x6000
+        je      1b
+        mov     $PORT_QUEUE, %dx
+        in      %dx, %eax
+        done    2
+guest_end coalesced_ports
 
 /* 300 buffered writes, which is more than the ring holds. */
 guest overflow

@@ -449,6 +449,59 @@ static void test_coalesced_order(void **state)
     flat_destroy(machine);
 }
 
+/* How many accesses the device has seen, while a vCPU may be adding more. */
+static unsigned flat_log_count(struct flat_device *device)
+{
+    unsigned count;
+
+    device_lock(&device->device);
+    count = device->log_count;
+    device_unlock(&device->device);
+    return count;
+}
+
+/* As a debug console is used: many writes of a port and no reads; whoever else is accessed leaves them where they are.
+ */
+static void test_coalesced_ports(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, coalesced_ports);
+    struct flat_device *buffered = machine->buffered;
+
+    assert_true(machine->is_coalescing);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    assert_int_equal(flat_log_count(machine->data), 2);
+    assert_int_equal(flat_log_count(machine->other), 1);
+    assert_int_equal(flat_log_count(buffered), 0);
+    /* In and out of the data port, the other device's read, done: no write left the guest. */
+    assert_true(atomic_load(&machine->cpus[0]->exits) <= 4);
+
+    __atomic_store_n((uint32_t *)(machine->block->host + 0x6000), 1, __ATOMIC_RELEASE);
+    assert_int_equal(flat_wait_done(machine), 2);
+    assert_int_equal(buffered->log_count, 101);
+    for (unsigned i = 0; i < 100; i++) {
+        check_write(&buffered->log[i], 4, 0, i);
+    }
+    check_read(&buffered->log[100], 4, 0);
+    flat_destroy(machine);
+}
+
+/* The machine is told when the last range goes, whose timer then ends, and when there is one again. */
+static void test_coalescing_is_told(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, coalesced);
+    struct region *regions[] = {&machine->buffered->region, &machine->buffered->port_region, &machine->other->region};
+
+    for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
+        assert_true(machine->is_coalescing);
+        region_set_enabled(&machine->map, regions[i], false);
+    }
+    assert_false(machine->is_coalescing);
+    region_set_enabled(&machine->map, regions[1], true);
+    assert_true(machine->is_coalescing);
+    flat_destroy(machine);
+}
+
 static void test_coalesced_ring_full(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, overflow);
@@ -471,6 +524,7 @@ static void test_coalesced_range_goes(void **state)
     flat_wait_done(machine);
     vm_pause(machine->vm);
     region_set_enabled(&machine->map, &machine->buffered->region, false);
+    region_set_enabled(&machine->map, &machine->buffered->port_region, false);
     assert_null(atomic_load(&machine->buffered->device.write_buffer));
     flat_lock_and_flush(machine->buffered);
     assert_int_equal(machine->buffered->log_count, 41);
@@ -695,6 +749,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_msi_routes),
         cmocka_unit_test(test_ioeventfd),
         cmocka_unit_test(test_coalesced_order),
+        cmocka_unit_test(test_coalesced_ports),
+        cmocka_unit_test(test_coalescing_is_told),
         cmocka_unit_test(test_coalesced_ring_full),
         cmocka_unit_test(test_coalesced_range_goes),
         cmocka_unit_test(test_state_round_trip),
