@@ -25,6 +25,7 @@ static int test_msi_send(struct msi_target *target, struct msi_message message)
 
     hdl_mutex_lock(&msi->lock);
     msi->last = message;
+    msi->calls++;
     msi->sent++;
     hdl_mutex_unlock(&msi->lock);
     return 0;
@@ -244,6 +245,31 @@ void pci_machine_assign(struct pci_machine *machine)
     struct pci_window io = {.first = 0xc000, .last = 0xcfff};
 
     assert_int_equal(pci_bus_assign(&machine->host.bus, memory, none, io), 0);
+}
+
+struct ioeventfd_count {
+    struct memory_listener listener;
+    unsigned count;
+};
+
+static void machine_count_range(struct memory_listener *listener, const struct flat_range *range)
+{
+}
+
+static void machine_count_ioeventfd(struct memory_listener *listener, const struct ioeventfd *event)
+{
+    container_of(listener, struct ioeventfd_count, listener)->count++;
+}
+
+unsigned pci_machine_ioeventfds(struct pci_machine *machine)
+{
+    struct ioeventfd_count count = {.listener = {.range_add = machine_count_range,
+                                                 .range_del = machine_count_range,
+                                                 .ioeventfd_add = machine_count_ioeventfd}};
+
+    address_space_add_listener(&machine->memory, &count.listener);
+    address_space_remove_listener(&machine->memory, &count.listener);
+    return count.count;
 }
 
 void pci_machine_poll(struct pci_machine *machine)

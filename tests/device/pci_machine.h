@@ -28,7 +28,8 @@ struct test_msi {
     bool route_used[MACHINE_ROUTES];
     int route_fd[MACHINE_ROUTES]; /* -1: none */
     struct msi_message last;
-    unsigned sent; /* by call; those by eventfd are counted when asked */
+    unsigned calls; /* messages sent by call */
+    unsigned sent;  /* those, and the ones by eventfd, which are counted when asked */
 };
 
 struct pci_machine {
@@ -56,6 +57,8 @@ struct device *pci_machine_add(struct pci_machine *machine, const struct device_
 void pci_machine_remove(struct pci_machine *machine, struct device *device);
 /* BARs as firmware would. */
 void pci_machine_assign(struct pci_machine *machine);
+/* How many ioeventfds the accelerator would have in memory now. */
+unsigned pci_machine_ioeventfds(struct pci_machine *machine);
 /* Handles all that is ready. */
 void pci_machine_poll(struct pci_machine *machine);
 

@@ -121,6 +121,7 @@ static void test_config_space(void **state)
 
     disk_open(&m, "num-queues=3,logical_block_size=1024,physical_block_size=4096,opt_io_size=65536", NULL, NULL);
     start(&m, BLK_FEATURES);
+    assert_int_equal(pci_machine_ioeventfds(&m.machine), 3);
     assert_int_equal(config(&m, VIRTIO_BLK_CONFIG_CAPACITY, 4), DISK_BYTES / 512);
     assert_int_equal(config(&m, VIRTIO_BLK_CONFIG_CAPACITY + 4, 4), 0);
     assert_int_equal(config(&m, VIRTIO_BLK_CONFIG_SEG_MAX, 4), 126);

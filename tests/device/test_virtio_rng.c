@@ -44,6 +44,7 @@ static void rng_open(struct rng_test *t, const char *type, const char *max_bytes
     pci_device_attach(pci_device_of(t->device), &t->machine.host.bus);
     assert_int_equal(device_realize(t->device, NULL), 0);
     pci_machine_assign(&t->machine);
+    assert_int_equal(pci_machine_ioeventfds(&t->machine), 1);
     virtio_driver_open(&t->driver, &t->machine, pci_device_of(t->device)->devfn);
     virtio_driver_start(&t->driver, VIRTIO_F_EVENT_IDX, 1, 8);
 }

@@ -222,6 +222,17 @@ static void run_handshake(uint64_t ring)
     serial_close(&t);
 }
 
+/* Each port's two queues and the control queues: none of their notifications needs an exit. */
+static void test_every_queue_has_an_ioeventfd(void **state)
+{
+    struct serial_test t;
+
+    serial_open(&t);
+    assert_int_equal(pci_machine_ioeventfds(&t.machine), virtio_pci_of(t.serial)->virtio.queue_count);
+    assert_int_equal(pci_machine_ioeventfds(&t.machine), 8);
+    serial_close(&t);
+}
+
 static void test_handshake(void **state)
 {
     run_handshake(0);
@@ -432,10 +443,15 @@ static void test_bad_properties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),        cmocka_unit_test(test_messages_wait_for_buffers),
-        cmocka_unit_test(test_bytes_both_ways),  cmocka_unit_test(test_without_multiport),
-        cmocka_unit_test(test_slow_host),        cmocka_unit_test(test_reset_with_a_slow_host),
-        cmocka_unit_test(test_hostile_messages), cmocka_unit_test(test_emergency_write),
+        cmocka_unit_test(test_every_queue_has_an_ioeventfd),
+        cmocka_unit_test(test_handshake),
+        cmocka_unit_test(test_messages_wait_for_buffers),
+        cmocka_unit_test(test_bytes_both_ways),
+        cmocka_unit_test(test_without_multiport),
+        cmocka_unit_test(test_slow_host),
+        cmocka_unit_test(test_reset_with_a_slow_host),
+        cmocka_unit_test(test_hostile_messages),
+        cmocka_unit_test(test_emergency_write),
         cmocka_unit_test(test_bad_properties),
     };
     int failed;

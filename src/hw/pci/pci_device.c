@@ -48,6 +48,11 @@ bool pci_device_is_master(const struct pci_device *pci)
 
 /* --- interrupt pin ---------------------------------------------------------------------------------------------- */
 
+/*
+ * The pin is a level that a register access ends, wired to other devices' pins: it is set by call, which is one system
+ * call and no lock in KVM's case. A resampled irqfd would keep it up until the guest's end of interrupt, however early
+ * its driver read the status register; that suits those who learn of nothing but the end (a device in another process).
+ */
 static void pci_intx_update(struct pci_device *pci)
 {
     uint16_t command = pci_config_get16(pci, PCI_COMMAND);

@@ -99,6 +99,7 @@ FLAT_GUEST(lockless);
 FLAT_GUEST(interrupts);
 FLAT_GUEST(busy);
 FLAT_GUEST(pic);
+FLAT_GUEST(pic_level);
 FLAT_GUEST(ioeventfd);
 FLAT_GUEST(spin);
 FLAT_GUEST(dispatch);

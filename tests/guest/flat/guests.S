@@ -163,6 +163,39 @@ guest pic
         iret
 guest_end pic
 
+/* The same with interrupt 3 (vector 0x23) level-triggered, by the PIC's register for that. */
+guest pic_level
+        movw    $0x1000 + (9f - flat_pic_level), 0x23 * 4
+        movw    $0, 0x23 * 4 + 2
+        mov     $0x11, %al
+        out     %al, $0x20
+        mov     $0x20, %al
+        out     %al, $0x21
+        mov     $0x04, %al
+        out     %al, $0x21
+        mov     $0x01, %al
+        out     %al, $0x21
+        mov     $0xf7, %al
+        out     %al, $0x21
+        mov     $0x4d0, %dx
+        mov     $0x08, %al
+        out     %al, %dx
+        mov     $PORT_DONE, %dx
+        mov     $1, %al
+        out     %al, %dx
+        sti
+        nop
+1:      hlt
+        jmp     1b
+9:      mov     $0x23, %al
+        out     %al, %dx
+        mov     $0x20, %al
+        out     %al, $0x20              /* KVM lowers the line and says so */
+        mov     $0x24, %al
+        out     %al, %dx
+        iret
+guest_end pic_level
+
 /* 100 writes to each ioeventfd, and one of another value to the one that compares. */
 guest ioeventfd
         mov     $SEG_EVENT, %ax

@@ -352,6 +352,33 @@ static void test_irq_line_and_irqfd(void **state)
     flat_destroy(machine);
 }
 
+/* A level: one interrupt a signal, and the end of each comes back; without a new signal there is no other. */
+static void test_resampled_irqfd(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_KERNEL, 1, pic_level);
+    uint64_t one = 1;
+    uint64_t ended;
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    int resample_fd = eventfd(0, EFD_CLOEXEC);
+
+    assert_int_equal(vm_irqfd_attach(machine->vm, 3, fd, resample_fd), 0);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+        flat_wait_done(machine);
+        flat_wait_done(machine);
+        assert_int_equal(atomic_load(&machine->done_value), 0x24);
+        assert_int_equal(read(resample_fd, &ended, sizeof(ended)), sizeof(ended));
+        assert_int_equal(ended, 1);
+    }
+    assert_int_equal(sem_trywait(&machine->done), -1);
+    vm_irqfd_detach(machine->vm, 3, fd);
+    close(resample_fd);
+    close(fd);
+    flat_destroy(machine);
+}
+
 static void test_msi_routes(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_KERNEL, 1, spin);
@@ -746,6 +773,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_apic_cr8),
         cmocka_unit_test(test_apic_timer),
         cmocka_unit_test(test_irq_line_and_irqfd),
+        cmocka_unit_test(test_resampled_irqfd),
         cmocka_unit_test(test_msi_routes),
         cmocka_unit_test(test_ioeventfd),
         cmocka_unit_test(test_coalesced_order),
