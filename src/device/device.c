@@ -191,6 +191,47 @@ void device_put(struct device *device)
     }
 }
 
+/* --- many at once ----------------------------------------------------------------------------------------------- */
+
+/* RCU's thread. */
+static void device_gone_wakes(struct device *device, void *opaque)
+{
+    event_loop_wake(opaque);
+}
+
+void devices_unplug(struct event_loop *loop, struct device *const *devices, size_t count)
+{
+    hdl_assert_unlocked();
+    for (size_t i = count; i-- > 0;) {
+        device_unplug(devices[i], device_gone_wakes, loop);
+    }
+    for (size_t i = 0; i < count; i++) {
+        while (atomic_load_explicit(&devices[i]->state, memory_order_acquire) != DEVICE_GONE) {
+            event_loop_poll(loop, true);
+        }
+    }
+    hdl_rcu_barrier(); /* unplug's own references are dropped after GONE */
+}
+
+static void device_loop_has_turned(void *opaque)
+{
+}
+
+void devices_put(struct event_loop *loop, struct device *const *devices, size_t count)
+{
+    hdl_assert_unlocked();
+    for (size_t i = count; i-- > 0;) {
+        struct event_loop *device_loop = devices[i]->loop;
+
+        device_put(devices[i]);
+        if (device_loop && device_loop != loop) {
+            event_loop_call(device_loop, device_loop_has_turned, NULL);
+        }
+    }
+    while (event_loop_poll(loop, false)) {
+    }
+}
+
 static void device_work_run(struct lock_work *lock_work)
 {
     struct device_work *work = container_of(lock_work, struct device_work, work);

@@ -127,6 +127,16 @@ void device_quiesced(struct device *device);
 struct device *device_get(struct device *device);
 void device_put(struct device *device);
 
+/*
+ * For whoever owns devices and the loop that it is on: unplugs them all at once, so that they share grace periods, and
+ * returns when each is GONE and unplugging holds no reference any more. `loop` is polled meanwhile; devices on other
+ * loops need those to be running. Thread of `loop` (or its owner, while it isn't run), no lock held.
+ */
+void devices_unplug(struct event_loop *loop, struct device *const *devices, size_t count);
+/* As it, for references: gives up one of each, the last device's first, and returns when those without any are freed.
+ */
+void devices_put(struct event_loop *loop, struct device *const *devices, size_t count);
+
 /* The reference that dispatch takes, in an RCU read section: false once the device is leaving. */
 static inline bool device_tryget(struct device *device)
 {

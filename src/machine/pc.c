@@ -166,31 +166,13 @@ static void pc_destroy_pci(struct pc *pc)
 
 /* --- devices ---------------------------------------------------------------------------------------------------- */
 
-static void pc_loop_has_turned(void *opaque)
-{
-}
-
-/*
- * Gives up the last reference and waits until the device is freed, which its own loop does: the buses that it leaves
- * may go after that.
- */
-static void pc_drop_device(struct pc *pc, struct device *device)
-{
-    struct event_loop *loop = device->loop;
-
-    device_put(device);
-    if (loop != pc->env.loop) {
-        event_loop_call(loop, pc_loop_has_turned, NULL);
-    }
-}
-
 int pc_add_device(struct pc *pc, struct device *device, struct error **err)
 {
     const char *bus = device->type->bus;
     int ret;
 
     if (pc->device_count == PC_DEVICES_MAX) {
-        pc_drop_device(pc, device);
+        devices_put(pc->env.loop, &device, 1);
         return error_set(err, -ENOSPC, "more than %d devices", PC_DEVICES_MAX);
     }
     if (bus && strcmp(bus, "PCI") == 0) {
@@ -202,7 +184,7 @@ int pc_add_device(struct pc *pc, struct device *device, struct error **err)
     device->idle_opaque = pc->env.device_idle_opaque;
     ret = device_realize(device, err);
     if (ret < 0) {
-        pc_drop_device(pc, device);
+        devices_put(pc->env.loop, &device, 1);
         return ret;
     }
     pc->devices[pc->device_count++] = device;
@@ -360,14 +342,6 @@ int pc_init(struct pc *pc, const struct pc_env *env, struct error **err)
     return ret;
 }
 
-/* Loop thread or not: the last thread that left the device. */
-static void pc_device_gone(struct device *device, void *opaque)
-{
-    struct event_loop *loop = ((struct pc *)opaque)->env.loop;
-
-    event_loop_wake(loop);
-}
-
 /* Those plugged into a bus that another device makes leave before it does. */
 static bool pc_device_is_leaf(const struct device *device)
 {
@@ -376,35 +350,25 @@ static bool pc_device_is_leaf(const struct device *device)
     return bus && strcmp(bus, "PCI") != 0 && strcmp(bus, "ISA") != 0;
 }
 
-/* All of a kind at once: each waits for grace periods, which they share that way. */
 static void pc_unplug_devices(struct pc *pc, bool leaves)
 {
-    for (unsigned i = pc->device_count; i-- > 0;) {
-        if (pc_device_is_leaf(pc->devices[i]) == leaves) {
-            device_unplug(pc->devices[i], pc_device_gone, pc);
-        }
-    }
-    for (unsigned i = 0; i < pc->device_count; i++) {
-        struct device *device = pc->devices[i];
+    struct device *devices[PC_DEVICES_MAX];
+    size_t count = 0;
 
-        while (pc_device_is_leaf(device) == leaves &&
-               atomic_load_explicit(&device->state, memory_order_acquire) != DEVICE_GONE) {
-            event_loop_poll(pc->env.loop, true);
+    for (unsigned i = 0; i < pc->device_count; i++) {
+        if (pc_device_is_leaf(pc->devices[i]) == leaves) {
+            devices[count++] = pc->devices[i];
         }
     }
+    devices_unplug(pc->env.loop, devices, count);
 }
 
 static void pc_remove_devices(struct pc *pc)
 {
     pc_unplug_devices(pc, true);
     pc_unplug_devices(pc, false);
-    hdl_rcu_barrier(); /* unplug's own references are dropped after GONE */
-    while (pc->device_count > 0) {
-        pc_drop_device(pc, pc->devices[--pc->device_count]);
-    }
-    /* Devices on this loop are freed by it. */
-    while (event_loop_poll(pc->env.loop, false)) {
-    }
+    devices_put(pc->env.loop, pc->devices, pc->device_count);
+    pc->device_count = 0;
 }
 
 void pc_destroy(struct pc *pc)

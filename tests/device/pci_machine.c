@@ -220,22 +220,10 @@ struct device *pci_machine_add(struct pci_machine *machine, const struct device_
     return device;
 }
 
-static void machine_gone(struct device *device, void *opaque)
-{
-    atomic_store((_Atomic bool *)opaque, true);
-}
-
 void pci_machine_remove(struct pci_machine *machine, struct device *device)
 {
-    _Atomic bool gone = false;
-
-    device_unplug(device, machine_gone, (void *)&gone);
-    while (!atomic_load(&gone)) {
-        pci_machine_poll(machine);
-    }
-    hdl_rcu_barrier(); /* unplug's own reference is dropped after the call of gone */
-    device_put(device);
-    pci_machine_poll(machine);
+    devices_unplug(machine->loop, &device, 1);
+    devices_put(machine->loop, &device, 1);
 }
 
 void pci_machine_assign(struct pci_machine *machine)

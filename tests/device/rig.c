@@ -129,22 +129,10 @@ void rig_realize(struct device *device)
     }
 }
 
-static void rig_gone(struct device *device, void *opaque)
-{
-    *(bool *)opaque = true;
-}
-
 void rig_remove(struct rig *rig, struct device *device)
 {
-    bool gone = false;
-
-    device_unplug(device, rig_gone, &gone);
-    do {
-        hdl_rcu_barrier(); /* leaving takes grace periods */
-    } while (event_loop_poll(rig->loop, false));
-    assert_true(gone);
-    device_put(device);
-    rig_settle(rig);
+    devices_unplug(rig->loop, &device, 1);
+    devices_put(rig->loop, &device, 1);
 }
 
 struct chardev *rig_ringbuf(struct rig *rig, const char *id)

@@ -170,13 +170,8 @@ static void flat_destroy_lapics(struct flat_machine *machine)
     struct device *device = &machine->lapics->isa.device;
 
     event_loop_stop_thread(machine->apic_loop);
-    device_unplug(device, NULL, NULL);
-    do {
-        hdl_rcu_barrier();
-    } while (event_loop_poll(machine->apic_loop, false));
-    device_put(device);
-    while (event_loop_poll(machine->apic_loop, false)) {
-    }
+    devices_unplug(machine->apic_loop, &device, 1);
+    devices_put(machine->apic_loop, &device, 1);
     event_loop_destroy(machine->apic_loop);
     clock_destroy(&machine->clock);
 }
@@ -350,7 +345,8 @@ void flat_destroy(struct flat_machine *machine)
                                 &machine->other->region,
                                 &machine->other->second_region,
                                 &machine->ram};
-    struct flat_device *devices[] = {machine->data, machine->buffered, machine->other, machine->port};
+    struct device *devices[] = {&machine->data->device, &machine->buffered->device, &machine->other->device,
+                                &machine->port->device};
 
     if (!vm_is_paused(machine->vm)) {
         vm_pause(machine->vm);
@@ -362,20 +358,11 @@ void flat_destroy(struct flat_machine *machine)
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
         region_remove(&machine->map, regions[i]);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-        device_unplug(&devices[i]->device, NULL, NULL);
-    }
-    do {
-        hdl_rcu_barrier(); /* leaving takes grace periods */
-    } while (event_loop_poll(machine->loop, false));
+    devices_unplug(machine->loop, devices, ARRAY_SIZE(devices));
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
         region_destroy(regions[i]);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
-        device_put(&devices[i]->device);
-    }
-    while (event_loop_poll(machine->loop, false)) {
-    }
+    devices_put(machine->loop, devices, ARRAY_SIZE(devices));
     address_space_destroy(&machine->io);
     address_space_destroy(&machine->memory);
     region_destroy(&machine->io_root);
