@@ -3,6 +3,7 @@
 # With all interrupt controllers in heddle (kernel-irqchip=off), Linux boots with 1 and 2 vCPUs, takes interrupts of a disk
 # by messages and by level-triggered lines, and powers off. CPUs interrupt each other, and the local APIC's timer runs.
 # timeout: 600
+# only: kvm
 for cpus in 1 2; do
     run_in_initrd 'cat /proc/interrupts; echo cpus=$(nproc)' -M q35,kernel-irqchip=off -smp $cpus
     said "cpus=$cpus"

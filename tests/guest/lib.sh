@@ -23,10 +23,10 @@ new_disk() {
 
 # boot ARG…: run heddle with a kernel, an initrd, no default devices but a serial line, and ARGs; its output, the serial
 # line's included, goes to the file "console" and its status is boot's. Words for the guest's kernel are in $APPEND. A guest
-# that reboots ends heddle, but with NO_REBOOT= (empty) it starts again.
+# that reboots ends heddle, but with NO_REBOOT= (empty) it starts again. $ACCEL is the accelerator (default: heddle's own).
 boot() {
     local status=0
-    "$HEDDLE" -nodefaults -display none -serial stdio ${NO_REBOOT--no-reboot} -m 512 -kernel "$GUEST/kernel-cloud/${KERNEL:-vmlinuz}" \
+    "$HEDDLE" ${ACCEL:+-accel "$ACCEL"} -nodefaults -display none -serial stdio ${NO_REBOOT--no-reboot} -m 512 -kernel "$GUEST/kernel-cloud/${KERNEL:-vmlinuz}" \
         -initrd "$GUEST/kernel-cloud/initrd" -append "console=ttyS0 panic=-1 ${APPEND:-}" "$@" >console 2>&1 || status=$?
     tail -n 40 console
     return $status

@@ -3,6 +3,7 @@
 # With the I/O APIC, the 8259s and the interval timer in heddle (kernel-irqchip=split), Linux boots, level-triggered
 # interrupts of a disk without MSI-X go on coming, it reboots with them, and it powers off.
 # timeout: 500
+# only: kvm
 run_in_initrd 'cat /proc/interrupts; echo cpus=$(nproc)' -M q35,kernel-irqchip=split -smp 2
 said 'cpus=2'
 said 'IO-APIC'
