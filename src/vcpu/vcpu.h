@@ -123,7 +123,8 @@ void vcpu_run_on(struct vcpu *vcpu, void (*fn)(struct vcpu *vcpu, void *opaque),
 int vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state, struct error **err);
 /* Unparks. state must be one that a CPU can be in: the accelerator may refuse others with -EINVAL. */
 int vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *state, struct error **err);
-/* Power-on state, local APIC included. Unparks. */
+/* Power-on state, the accelerator's local APIC included. NMIs, INITs and start-up messages sent before are dropped.
+ * Unparks. */
 int vcpu_reset(struct vcpu *vcpu, struct error **err);
 
 /*

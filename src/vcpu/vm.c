@@ -209,6 +209,10 @@ static void vcpu_reset_job(struct vcpu *vcpu, void *opaque)
 
     call->result = vcpu->vm->ops->vcpu_reset(vcpu, call->err);
     if (call->result == 0) {
+        /* What others asked of the CPU that was reset. */
+        atomic_fetch_and_explicit(&vcpu->requests,
+                                  ~(uint32_t)(VCPU_REQUEST_NMI | VCPU_REQUEST_INIT | VCPU_REQUEST_SIPI),
+                                  memory_order_relaxed);
         vcpu->halted = false;
         vcpu->waits_for_sipi = vcpu->vm->config.irqchip == VM_IRQCHIP_USER && !vcpu->bootstrap;
         vcpu_set_parked(vcpu, false);

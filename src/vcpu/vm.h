@@ -72,7 +72,7 @@ struct vm_interrupt_source {
     /*
      * The local APIC's model-specific registers: IA32_APIC_BASE (0x1b), IA32_TSC_DEADLINE (0x6e0), x2APIC
      * (0x800..0x8ff). False: the guest gets #GP. An accelerator whose CPUID denies x2APIC or the TSC deadline refuses
-     * them itself.
+     * them itself. One whose time-stamp counter jumps (WRMSR) reads the deadline before that and writes it after.
      */
     bool (*msr_read)(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t *value);
     bool (*msr_write)(void *opaque, unsigned vcpu_index, uint32_t msr, uint64_t value);

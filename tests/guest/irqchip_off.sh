@@ -11,6 +11,10 @@ for cpus in 1 2; do
     grep -q 'LOC: *[1-9]' console || fail 'no timer interrupts'
 done
 grep -q 'RES:\|CAL:' console || fail 'no interrupts between CPUs'
+# A CPU that went offline is started anew.
+run_in_initrd 'cd /sys/devices/system/cpu/cpu1; echo 0 >online; nproc; echo 1 >online; echo again=$(nproc)' \
+    -M q35,kernel-irqchip=off -smp 2
+said 'again=2'
 new_disk
 for cpus in 1 2; do
     run_in_guest 'cat /proc/interrupts; dd if=/dev/vda of=/dev/null bs=64k count=200' -M q35,kernel-irqchip=off -smp $cpus

@@ -144,6 +144,9 @@ int kvm_inject_nmi(struct vcpu *vcpu);
 bool kvm_interrupt_window(struct vcpu *vcpu);
 int kvm_inject_interrupt(struct vcpu *vcpu, uint8_t vector);
 void kvm_resumed(struct vcpu *vcpu);
+/* USER: CR8 of a state is the machine's local APIC's. Otherwise nothing. */
+void kvm_apic_get_cr8(struct vcpu *vcpu, struct cpu_state *state);
+void kvm_apic_set_cr8(struct vcpu *vcpu, const struct cpu_state *state);
 
 /* coalesced.c. Zones: under the map's lock. */
 void kvm_coalesced_init(struct kvm_vm *kvm);

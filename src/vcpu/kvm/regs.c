@@ -427,6 +427,7 @@ int kvm_get_state(struct vcpu *common, struct cpu_state *state, struct error **e
     if (ret == 0) {
         ret = activity_get(vcpu, state);
     }
+    kvm_apic_get_cr8(common, state);
     return ret < 0 ? REGS_FAIL(ret, err, "read a vCPU's state") : 0;
 }
 
@@ -469,6 +470,7 @@ static int state_set(struct kvm_vcpu *vcpu, const struct cpu_state *state, bool 
 
 int kvm_set_state(struct vcpu *common, const struct cpu_state *state, struct error **err)
 {
+    kvm_apic_set_cr8(common, state);
     return state_set(kvm_vcpu_of(common), state, !state->keep_tsc, err);
 }
 

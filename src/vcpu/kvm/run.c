@@ -100,6 +100,25 @@ static void kvm_apic_from_guest(struct kvm_vcpu *vcpu)
     }
 }
 
+void kvm_apic_get_cr8(struct vcpu *common, struct cpu_state *state)
+{
+    const struct vm_interrupt_source *source = &common->vm->config.interrupts;
+
+    if (common->vm->config.irqchip == VM_IRQCHIP_USER && source->get_tpr) {
+        state->cr8 = source->get_tpr(source->opaque, common->index) >> 4;
+    }
+}
+
+void kvm_apic_set_cr8(struct vcpu *common, const struct cpu_state *state)
+{
+    const struct vm_interrupt_source *source = &common->vm->config.interrupts;
+
+    if (common->vm->config.irqchip == VM_IRQCHIP_USER && source->set_tpr &&
+        source->get_tpr(source->opaque, common->index) >> 4 != (state->cr8 & 0xf)) {
+        source->set_tpr(source->opaque, common->index, (uint8_t)(state->cr8 << 4));
+    }
+}
+
 int kvm_inject_interrupt(struct vcpu *common, uint8_t vector)
 {
     struct kvm_interrupt interrupt = {.irq = vector};

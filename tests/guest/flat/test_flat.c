@@ -293,6 +293,27 @@ static void test_apic_waiting_cpu(void **state)
     flat_destroy(machine);
 }
 
+/* What was sent to a CPU before a reset doesn't reach it afterwards; a start-up message alone starts it. */
+static void test_apic_reset(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(2, spin);
+    struct cpu_state cpu;
+
+    vcpu_sipi(machine->cpus[1], 0x10);
+    vcpu_nmi(machine->cpus[1]);
+    assert_int_equal(vcpu_reset(machine->cpus[1], NULL), 0);
+    vm_resume(machine->vm);
+    vcpu_run_on(machine->cpus[1], nothing, NULL);
+    assert_int_equal(vcpu_get_state(machine->cpus[1], &cpu, NULL), 0);
+    assert_int_equal(cpu.activity, CPU_WAIT_FOR_SIPI);
+    assert_int_equal(cpu.rip, 0xfff0);
+    vcpu_sipi(machine->cpus[1], FLAT_CODE >> 12);
+    assert_int_equal(vcpu_get_state(machine->cpus[1], &cpu, NULL), 0);
+    assert_int_equal(cpu.activity, CPU_RUNNABLE);
+    assert_int_equal(cpu.segment[CPU_CS].selector, FLAT_CODE >> 4);
+    flat_destroy(machine);
+}
+
 static void test_apic_tpr(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_tpr);
@@ -306,6 +327,7 @@ static void test_apic_tpr(void **state)
 static void test_apic_cr8(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_cr8);
+    struct cpu_state cpu;
 
     flat_start_long(machine, 0);
     vm_resume(machine->vm);
@@ -314,6 +336,11 @@ static void test_apic_cr8(void **state)
     assert_int_equal(guest_word(machine, 0x6000), 0x70);
     assert_int_equal(guest_word(machine, 0x6004), 3);
     assert_int_equal(guest_word(machine, 0x6008), 0x34);
+    assert_int_equal(vcpu_get_state(machine->cpus[0], &cpu, NULL), 0);
+    assert_int_equal(cpu.cr8, 3);
+    cpu.cr8 = 9;
+    assert_int_equal(vcpu_set_state(machine->cpus[0], &cpu, NULL), 0);
+    assert_int_equal(lapic_get_tpr(machine->lapics, 0), 0x90);
     flat_destroy(machine);
 }
 
@@ -769,6 +796,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_nmi),
         cmocka_unit_test(test_apic_ipi),
         cmocka_unit_test(test_apic_waiting_cpu),
+        cmocka_unit_test(test_apic_reset),
         cmocka_unit_test(test_apic_tpr),
         cmocka_unit_test(test_apic_cr8),
         cmocka_unit_test(test_apic_timer),
