@@ -3,8 +3,8 @@
  * Local APICs (Intel SDM 3, chapter 11), one a CPU, and what connects them: `apic`. xAPIC and x2APIC, with a timer that
  * also knows the TSC deadline. For CPUs whose accelerator has no interrupt controllers.
  *
- * Wiring: isa.isa, cpus, cpus_opaque, count, tsc_khz, pic and ioapic before realize. Nothing of it is called before the
- * first CPU runs, so what the pointers lead to may be completed later.
+ * Wiring: isa.isa, cpus, cpus_opaque, count, tsc_khz, pic and ioapic before realize. The CPUs outlive the device: its
+ * timers wake them until it has been quiesced.
  *
  * "Own thread" below is that of the CPU that the APIC belongs to; while the CPUs stand still it is also the thread that
  * made them. No function here blocks.

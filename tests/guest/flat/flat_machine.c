@@ -351,10 +351,10 @@ void flat_destroy(struct flat_machine *machine)
     if (!vm_is_paused(machine->vm)) {
         vm_pause(machine->vm);
     }
-    vm_destroy(machine->vm);
     if (machine->lapics) {
-        flat_destroy_lapics(machine);
+        flat_destroy_lapics(machine); /* first: their timers wake vCPUs */
     }
+    vm_destroy(machine->vm);
     for (size_t i = 0; i < ARRAY_SIZE(regions); i++) {
         region_remove(&machine->map, regions[i]);
     }
