@@ -352,7 +352,10 @@ guest apic_ipi
         iret
 guest_end apic_ipi
 
-/* Interrupts itself while the task priority is above that, then lowers it: done 1, and done 0x61 from the handler. */
+/*
+ * Interrupts itself while the task priority is above that, and notes at 0x6000 how often that was taken; then lowers the
+ * priority. The handler counts at 0x6004.
+ */
 guest apic_tpr
         mov     $SEG_APIC, %ax
         mov     %ax, %es
@@ -365,14 +368,15 @@ guest apic_tpr
         sti
         nop
         nop
-        mov     $1, %al
-        out     %al, %dx
+        mov     0x6004, %eax
+        mov     %eax, 0x6000
         movl    $0, %es:0x80
 1:      hlt
         jmp     1b
-9:      mov     $0x61, %al
-        out     %al, %dx
+9:      incl    0x6004
         movl    $0, %es:0xb0
+        mov     $0x61, %al
+        out     %al, %dx
         iret
 guest_end apic_tpr
 

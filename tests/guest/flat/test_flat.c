@@ -319,8 +319,10 @@ static void test_apic_tpr(void **state)
     struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_tpr);
 
     vm_resume(machine->vm);
-    assert_int_equal(flat_wait_done(machine), 1);
     assert_int_equal(flat_wait_done(machine), 0x61);
+    vm_pause(machine->vm);
+    assert_int_equal(guest_word(machine, 0x6000), 0);
+    assert_int_equal(guest_word(machine, 0x6004), 1);
     flat_destroy(machine);
 }
 
