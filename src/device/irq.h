@@ -72,7 +72,10 @@ struct msi_target;
 struct msi_target_ops {
     /* Delivers now. 0 or a negative errno. */
     int (*send)(struct msi_target *target, struct msi_message message);
-    /* A route for the message, >= 0, or -ENOSPC / -ENOTSUP (the caller then uses send). */
+    /*
+     * A route for the message, >= 0, or -ENOSPC / -ENOTSUP (the caller then uses send). NULL, as the next four are
+     * then: there are no routes.
+     */
     int (*route_add)(struct msi_target *target, struct msi_message message);
     int (*route_update)(struct msi_target *target, int route, struct msi_message message);
     void (*route_remove)(struct msi_target *target, int route);

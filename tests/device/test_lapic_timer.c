@@ -191,6 +191,7 @@ static void test_tsc_deadline(void **state)
     assert_int_equal(board_get(board, 0, INITIAL), 0);
     assert_int_equal(board_get(board, 0, CURRENT), 0);
     advance(board, 1000);
+    assert_int_equal(deadline_get(board), 3001); /* who looks in between changes nothing */
     assert_false(fired(board));
     advance(board, 1);
     assert_true(fired(board));
