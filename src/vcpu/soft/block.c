@@ -22,6 +22,7 @@
 #include "vcpu/soft/exception.h"
 #include "vcpu/soft/insn.h"
 #include "vcpu/soft/lower.h"
+#include "vcpu/soft/mem.h"
 #include "vcpu/soft/mmu.h"
 #include "vcpu/soft/ops.h"
 #include "vcpu/soft/segment.h"
@@ -247,7 +248,8 @@ static bool build_mark_next(struct soft_cpu *cpu, struct build *build)
         return true;
     }
     /* Whole chunks: the mask has no finer grain. */
-    to = MIN((unsigned)ALIGN_UP((uintptr_t)build->host + to, (uintptr_t)SOFT_CODE_CHUNK_BYTES) - (unsigned)(uintptr_t)build->host,
+    to = MIN((unsigned)ALIGN_UP((uintptr_t)build->host + to, (uintptr_t)SOFT_CODE_CHUNK_BYTES) -
+                 (unsigned)(uintptr_t)build->host,
              build->page_bytes);
     build->marked_bytes = to;
     return build_mark(cpu, build->host + from, to - from);
@@ -259,6 +261,8 @@ enum build_step { BUILD_MORE, BUILD_DONE, BUILD_CROSSES, BUILD_AGAIN };
 static enum build_step build_insn(struct soft_cpu *cpu, struct build *build, unsigned index)
 {
     struct soft_writer *writer = &build->writer;
+    unsigned len_bytes = MIN(build->page_bytes - writer->pc, (unsigned)SOFT_INSN_BYTES_MAX);
+    uint8_t bytes[SOFT_INSN_BYTES_MAX];
     struct soft_insn insn, *kept;
 
     if (writer->pc >= build->page_bytes) {
@@ -267,8 +271,8 @@ static enum build_step build_insn(struct soft_cpu *cpu, struct build *build, uns
     if (!build_mark_next(cpu, build)) {
         return BUILD_AGAIN;
     }
-    switch (soft_decode(cpu->cache->decoder, build->host + writer->pc, build->page_bytes - writer->pc, cpu->mode,
-                        &cpu->features, &insn)) {
+    soft_copy_out(bytes, build->host + writer->pc, len_bytes);
+    switch (soft_decode(cpu->cache->decoder, bytes, len_bytes, cpu->mode, &cpu->features, &insn)) {
     case SOFT_DECODED:
         break;
     case SOFT_DECODE_SHORT:
@@ -383,8 +387,8 @@ static struct soft_block *crossing_build(struct soft_cpu *cpu, const uint8_t *ho
     if (*again) {
         return NULL;
     }
-    memcpy(bytes, host, build.page_bytes);
-    memcpy(bytes + build.page_bytes, second, second_bytes);
+    soft_copy_out(bytes, host, build.page_bytes);
+    soft_copy_out(bytes + build.page_bytes, second, second_bytes);
     build_one(cpu, &build, bytes, sizeof(bytes), cache_take(cpu->cache, sizeof(struct soft_insn)));
     return block_register(cpu, &build, second, second_bytes);
 }

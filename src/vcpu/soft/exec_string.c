@@ -81,15 +81,35 @@ static uint64_t string_block(const struct soft_cpu *cpu, const struct soft_insn 
 /* --- MOVS, STOS, LODS --------------------------------------------------------------------------------------------- */
 
 /* Source and destination may overlap: the bytes go up one element after the other, and so do these. */
-static SOFT_GUEST_ACCESS void copy_up(uint8_t *to, const uint8_t *from, uint64_t len_bytes, unsigned element_bytes)
+static SOFT_GUEST_ACCESS void copy_elements(uint8_t *to, const uint8_t *from, uint64_t len_bytes,
+                                            unsigned element_bytes)
 {
+    for (uint64_t i = 0; i < len_bytes; i += element_bytes) {
+        switch (element_bytes) {
+        case 1:
+            __atomic_store_n(to + i, __atomic_load_n(from + i, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+            break;
+        case 2:
+            *(soft_guest_u16 *)(to + i) = *(const soft_guest_u16 *)(from + i);
+            break;
+        case 4:
+            *(soft_guest_u32 *)(to + i) = *(const soft_guest_u32 *)(from + i);
+            break;
+        default:
+            *(soft_guest_u64 *)(to + i) = *(const soft_guest_u64 *)(from + i);
+        }
+    }
+}
+
+static void copy_up(uint8_t *to, const uint8_t *from, uint64_t len_bytes, unsigned element_bytes)
+{
+#ifndef HDL_TSAN /* it would judge the guest's accesses in there (mem.h) */
     if (to <= from || to >= from + len_bytes) {
         memmove(to, from, len_bytes);
         return;
     }
-    for (uint64_t i = 0; i < len_bytes; i += element_bytes) {
-        memcpy(to + i, from + i, element_bytes);
-    }
+#endif
+    copy_elements(to, from, len_bytes, element_bytes);
 }
 
 /* Copies what both pages have; false if nothing. */
@@ -132,15 +152,34 @@ void soft_exec_movs(struct soft_cpu *cpu, const struct soft_insn *insn)
     string_again(cpu, &state);
 }
 
-static SOFT_GUEST_ACCESS void fill(uint8_t *to, uint64_t value, uint64_t len_bytes, unsigned element_bytes)
+static SOFT_GUEST_ACCESS void fill_elements(uint8_t *to, uint64_t value, uint64_t len_bytes, unsigned element_bytes)
 {
+    for (uint64_t i = 0; i < len_bytes; i += element_bytes) {
+        switch (element_bytes) {
+        case 1:
+            __atomic_store_n(to + i, (uint8_t)value, __ATOMIC_RELAXED);
+            break;
+        case 2:
+            *(soft_guest_u16 *)(to + i) = (uint16_t)value;
+            break;
+        case 4:
+            *(soft_guest_u32 *)(to + i) = (uint32_t)value;
+            break;
+        default:
+            *(soft_guest_u64 *)(to + i) = value;
+        }
+    }
+}
+
+static void fill(uint8_t *to, uint64_t value, uint64_t len_bytes, unsigned element_bytes)
+{
+#ifndef HDL_TSAN
     if (element_bytes == 1 || value == 0) {
         memset(to, (uint8_t)value, len_bytes);
         return;
     }
-    for (uint64_t i = 0; i < len_bytes; i += element_bytes) {
-        memcpy(to + i, &value, element_bytes);
-    }
+#endif
+    fill_elements(to, value, len_bytes, element_bytes);
 }
 
 static bool stos_block(struct soft_cpu *cpu, const struct soft_insn *insn, struct string_state *state)

@@ -65,6 +65,14 @@ void soft_lock_end(struct soft_cpu *cpu);
 
 /* --- inline: from micro-operations ------------------------------------------------------------------------------- */
 
+/* Copies guest bytes that others may write meanwhile: each is read once. */
+static inline SOFT_GUEST_ACCESS void soft_copy_out(uint8_t *buffer, const uint8_t *host, unsigned len_bytes)
+{
+    for (unsigned i = 0; i < len_bytes; i++) {
+        buffer[i] = __atomic_load_n(host + i, __ATOMIC_RELAXED);
+    }
+}
+
 static inline struct soft_tlb_entry *soft_tlb_entry(struct soft_cpu *cpu, uint64_t linear)
 {
     return &cpu->tlb[soft_tlb_index(linear)];
