@@ -44,8 +44,8 @@ enum soft_mode {
     SOFT_MODE_STACK32 = 1 << 2, /* SS.B; ignored with SOFT_MODE_64 */
     SOFT_MODE_FLAT = 1 << 3,    /* CS, DS, ES and SS have base 0 and no limit, and can be read and written: no checks */
     SOFT_MODE_PROTECTED = 1 << 4, /* CR0.PE and not virtual-8086 */
+    SOFT_MODE_ONE = 1 << 5,       /* one instruction a block: single step, breakpoints, or an interrupt shadow */
     SOFT_MODE_USER = 1 << 6,      /* CPL 3 */
-    SOFT_MODE_ONE = 1 << 5,       /* one instruction a block: single step, or an interrupt shadow */
 };
 
 /* Bits of RFLAGS (SDM 1, 3.4.3). */
@@ -157,7 +157,7 @@ struct soft_cpu {
     uint64_t efer;
     uint64_t dr[4], dr6, dr7;
     struct cpu_msrs msr; /* msr.tsc, tsc_deadline: unused, see soft_tsc() */
-    int64_t tsc_offset;  /* guest's TSC less the host's */
+    bool clock_runs;     /* this CPU has called soft_clock_resumed: clock.h */
     uint64_t mtrr[32];   /* variable and fixed MTRRs, in the order of msr.c */
     uint64_t apic_base;  /* without an interrupt source; else its */
     uint64_t pdpte[4];   /* PAE paging: loaded with CR3 */
@@ -175,6 +175,10 @@ struct soft_cpu {
     bool stepping;           /* the instruction that runs traps when it is done */
     bool delivering;         /* an event is being delivered: a further fault is a double fault's matter */
     uint8_t delivering_vector;
+    uint64_t debug_hits;  /* DR6's bits of a debug trap that is due when this instruction has ended */
+    bool no_step;         /* this instruction ends without a single-step trap: it has entered a handler */
+    bool one_stepping;    /* TF, and... */
+    uint8_t one_shadow;   /* ...shadow, as the instruction of SOFT_MODE_ONE that runs found them */
     jmp_buf fault_target; /* the run loop: soft_raise jumps there */
 
     struct soft_fpu fpu;

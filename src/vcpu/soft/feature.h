@@ -61,6 +61,8 @@ enum soft_feature {
 struct soft_features {
     struct cpu_identity identity;
     bool has[SOFT_FEATURE_COUNT];
+    bool has_kvm; /* KVM's leaves (0x40000000..) and model-specific registers are shown */
+    bool is_amd;  /* where AMD and Intel differ: AMD's way */
 };
 
 #endif
