@@ -4,19 +4,21 @@
 #define HDL_VCPU_SOFT_SOFT_VM_H
 
 #include "memory/address_space.h"
+#include "vcpu/soft/clock.h"
 #include "vcpu/soft/cpu.h"
 #include "vcpu/vm.h"
 
 struct soft_memory; /* memory.h */
 struct soft_decoder;
 
-/* Immutable after init, but for memory, which synchronises itself. */
+/* Immutable after init, but for memory and clock, which synchronise themselves. */
 struct soft_vm {
     struct vm common;
     struct soft_decoder *decoder;
     struct soft_memory *memory;
     struct soft_features features;
     uint64_t tsc_khz;
+    struct soft_clock clock;
 };
 
 static inline struct soft_vm *soft_vm_of(struct vm *vm)

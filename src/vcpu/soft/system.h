@@ -21,8 +21,8 @@ void soft_supported_features(uint32_t words[CPU_WORD_COUNT]);
 /* From the VM's model: fills cpu->features. 0 or a negative errno and an error. */
 int soft_features_init(struct soft_features *features, const struct cpu_model *model, struct error **err);
 
-/* The guest's time-stamp counter: the host's and an offset, standing still while the VM does. */
-uint64_t soft_tsc(const struct soft_cpu *cpu);
+/* The guest's time-stamp counter: the VM's (clock.h) and what the guest added to it on this CPU. */
+uint64_t soft_tsc(struct soft_cpu *cpu);
 
 /* Power-on values (SDM 3, table 10-1). */
 void soft_cpu_reset(struct soft_cpu *cpu, bool bootstrap);
