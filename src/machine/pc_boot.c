@@ -80,7 +80,7 @@ int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
         return ret;
     }
     guest_memory_map_build(&map, pc->low_bytes, pc->high_bytes);
-    ret = boot_images_load(images, &ram, &map, rsdp_gpa, &entry, err);
+    ret = boot_images_load(images, BOOT_UNPACK_GUEST, &ram, &map, rsdp_gpa, &entry, err);
     if (ret < 0) {
         return ret;
     }

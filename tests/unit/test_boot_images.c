@@ -77,7 +77,8 @@ static void images_load_twice(void **state)
     unlink(path);
     for (int i = 0; i < 2; i++) {
         memset(fixture->ram.low, 0, BOOT_FIXTURE_RAM_BYTES);
-        assert_int_equal(boot_images_load(&images, &fixture->ram, &fixture->map, 0, &entry, NULL), 0);
+        assert_int_equal(boot_images_load(&images, BOOT_UNPACK_GUEST, &fixture->ram, &fixture->map, 0, &entry, NULL),
+                         0);
         assert_int_equal(entry.rip, 0x1000200);
         assert_int_equal(fixture->ram.low[0x1000200], 0x90);
     }

@@ -113,12 +113,14 @@ void boot_images_close(struct boot_images *images)
     boot_file_close(&images->initrd);
 }
 
-int boot_images_load(const struct boot_images *images, const struct boot_ram *ram, const struct guest_memory_map *map,
-                     uint64_t rsdp_gpa, struct boot_entry *entry, struct error **err)
+int boot_images_load(const struct boot_images *images, enum boot_unpack unpack, const struct boot_ram *ram,
+                     const struct guest_memory_map *map, uint64_t rsdp_gpa, struct boot_entry *entry,
+                     struct error **err)
 {
     struct boot_request request = {
         .kernel_path = images->kernel.path,
         .kernel_bytes = images->kernel.size_bytes,
+        .unpack = unpack,
         .initrd = images->has_initrd ? &images->initrd : NULL,
         .cmdline = images->cmdline,
         .ram = ram,

@@ -26,8 +26,9 @@ void boot_images_close(struct boot_images *images);
  * Loads everything, at power-on and again at each reset. Writes only to *ram, whose low part is at least
  * BOOT_RAM_MIN_BYTES. 0 and *entry, or a negative errno and an error. vCPUs stand still; may block on files.
  */
-int boot_images_load(const struct boot_images *images, const struct boot_ram *ram, const struct guest_memory_map *map,
-                     uint64_t rsdp_gpa, struct boot_entry *entry, struct error **err);
+int boot_images_load(const struct boot_images *images, enum boot_unpack unpack, const struct boot_ram *ram,
+                     const struct guest_memory_map *map, uint64_t rsdp_gpa, struct boot_entry *entry,
+                     struct error **err);
 
 /* The same for an image in memory: what boot_images_load and the tests are made of. */
 int boot_load(const struct boot_request *request, struct boot_entry *entry, struct error **err);

@@ -4,6 +4,9 @@
  * to the kernel's preferred address (or, if it may move, to the lowest that fits), the zero page is made from the
  * file's setup header, and the kernel is entered 0x200 bytes in. The real-mode code isn't run.
  *
+ * There, code unpacks the real kernel, which is an ELF file. If asked to (enum boot_unpack), heddle unpacks that itself
+ * (payload.c) and enters it by PVH (pvh.c): at the address that it was linked for, without address randomisation.
+ *
  * No state. The file is hostile: every offset, size and address in its header is checked against the file and against
  * RAM before use.
  */
@@ -13,7 +16,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/log.h"
 #include "machine/boot/cpu_tables.h"
+#include "machine/boot/payload.h"
+#include "machine/boot/pvh.h"
 #include "machine/pc_layout.h"
 
 /* The setup header: offsets in the file and in the zero page (struct boot_params) alike. */
@@ -33,6 +39,8 @@ enum {
     SETUP_RELOCATABLE = 0x234,
     SETUP_XLOADFLAGS = 0x236,
     SETUP_CMDLINE_SIZE = 0x238,
+    SETUP_PAYLOAD = 0x248, /* since protocol 2.08 */
+    SETUP_PAYLOAD_LENGTH = 0x24C,
     SETUP_PREF_ADDRESS = 0x258,
     SETUP_INIT_SIZE = 0x260,
     SETUP_END_MIN = 0x264, /* protocol 2.12's header ends no earlier */
@@ -172,35 +180,104 @@ static void bzimage_fill_zero_page(uint8_t *zero_page, const struct boot_request
     bzimage_write_e820(zero_page, request->map);
 }
 
-static int bzimage_load(const struct boot_request *request, struct boot_entry *entry, struct error **err)
+/* The bzImage as it is, which unpacks itself. */
+static int bzimage_load_code(const struct boot_request *request, const struct bzimage *info, struct boot_entry *entry,
+                             struct error **err)
 {
     uint64_t code_gpa = 0, initrd_gpa = 0, initrd_bytes = 0;
+    int ret;
+
+    ret = bzimage_place(request, info, &code_gpa, err);
+    if (ret == 0) {
+        ret = boot_load_cmdline(request, request->cmdline, info->cmdline_max_bytes, err);
+    }
+    if (ret == 0) {
+        ret =
+            boot_load_initrd(request, code_gpa + info->init_bytes, info->initrd_last, &initrd_gpa, &initrd_bytes, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    boot_ram_write(request->ram, code_gpa, request->kernel + info->code_offset, info->code_bytes);
+    bzimage_fill_zero_page(boot_ram_at(request->ram, PC_BOOT_PARAMS, ZERO_PAGE_BYTES), request, info, initrd_gpa,
+                           initrd_bytes);
+    boot_cpu_tables_write(request->ram);
+    *entry =
+        (struct boot_entry){.mode = BOOT_LONG, .rip = code_gpa + ENTRY_64, .rsp = PC_BOOT_STACK, .rsi = PC_BOOT_PARAMS};
+    return 0;
+}
+
+/* Where the compressed kernel is in the file. -ENOTSUP: there is none. */
+static int bzimage_find_payload(const struct boot_request *request, const struct bzimage *info, const uint8_t **payload,
+                                uint64_t *len_bytes, struct error **err)
+{
+    uint64_t offset = load_le32(request->kernel + SETUP_PAYLOAD);
+    uint64_t length = load_le32(request->kernel + SETUP_PAYLOAD_LENGTH);
+
+    if (length == 0) {
+        return boot_error(request, err, -ENOTSUP, "there is no compressed kernel in it to unpack");
+    }
+    if (offset > info->code_bytes || length > info->code_bytes - offset) {
+        return boot_error(request, err, -ENOEXEC, "the compressed kernel in it reaches beyond the end of the file");
+    }
+    *payload = request->kernel + info->code_offset + offset;
+    *len_bytes = length;
+    return 0;
+}
+
+/*
+ * The kernel in it, unpacked. -ENOTSUP or -ENOSPC: this bzImage or guest isn't made for that, but the guest may yet be
+ * able to unpack it.
+ */
+static int bzimage_load_payload(const struct boot_request *request, const struct bzimage *info,
+                                struct boot_entry *entry, struct error **err)
+{
+    uint8_t *kernel HDL_AUTO_FREE = NULL;
+    struct boot_request unpacked = *request;
+    const uint8_t *payload = NULL;
+    uint64_t len_bytes = 0;
+    int ret;
+
+    ret = bzimage_find_payload(request, info, &payload, &len_bytes, err);
+    if (ret == 0) {
+        ret = payload_unpack(request, payload, len_bytes, &kernel, &unpacked.kernel_bytes, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    unpacked.kernel = kernel;
+    if (pvh_loader.probe(unpacked.kernel, unpacked.kernel_bytes) != BOOT_MINE) {
+        return boot_error(request, err, -ENOTSUP, "the compressed kernel in it has no PVH entry point");
+    }
+    /* PVH has no word for the length that the kernel takes; the setup header has. */
+    ret = boot_load_cmdline(request, request->cmdline, info->cmdline_max_bytes, err);
+    return ret < 0 ? ret : pvh_loader.load(&unpacked, entry, err);
+}
+
+static int bzimage_load(const struct boot_request *request, struct boot_entry *entry, struct error **err)
+{
     struct bzimage info = {0};
+    struct error *reason = NULL;
     int ret;
 
     ret = bzimage_parse(request, &info, err);
     if (ret == 0) {
         ret = bzimage_check_length(request, &info, err);
     }
-    if (ret == 0) {
-        ret = bzimage_place(request, &info, &code_gpa, err);
-    }
-    if (ret == 0) {
-        ret = boot_load_cmdline(request, request->cmdline, info.cmdline_max_bytes, err);
-    }
-    if (ret == 0) {
-        ret = boot_load_initrd(request, code_gpa + info.init_bytes, info.initrd_last, &initrd_gpa, &initrd_bytes, err);
-    }
     if (ret < 0) {
         return ret;
     }
-    boot_ram_write(request->ram, code_gpa, request->kernel + info.code_offset, info.code_bytes);
-    bzimage_fill_zero_page(boot_ram_at(request->ram, PC_BOOT_PARAMS, ZERO_PAGE_BYTES), request, &info, initrd_gpa,
-                           initrd_bytes);
-    boot_cpu_tables_write(request->ram);
-    *entry =
-        (struct boot_entry){.mode = BOOT_LONG, .rip = code_gpa + ENTRY_64, .rsp = PC_BOOT_STACK, .rsi = PC_BOOT_PARAMS};
-    return 0;
+    if (request->unpack == BOOT_UNPACK_GUEST) {
+        return bzimage_load_code(request, &info, entry, err);
+    }
+    ret = bzimage_load_payload(request, &info, entry, &reason);
+    if (request->unpack == BOOT_UNPACK_PREFER && (ret == -ENOTSUP || ret == -ENOSPC)) {
+        log_info("%s; the guest unpacks the kernel", reason->message);
+        error_free(reason);
+        return bzimage_load_code(request, &info, entry, err);
+    }
+    error_propagate(err, reason);
+    return ret;
 }
 
 const struct boot_loader linux_bzimage_loader = {

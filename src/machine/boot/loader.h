@@ -17,11 +17,19 @@
 /* With its terminating zero, what fits between PC_BOOT_CMDLINE and PC_BOOT_END. */
 #define BOOT_CMDLINE_MAX_BYTES 0x10000
 
+/* Who unpacks the compressed kernel of a Linux bzImage. */
+enum boot_unpack {
+    BOOT_UNPACK_GUEST,   /* the bzImage's own code */
+    BOOT_UNPACK_PREFER,  /* heddle, and then it is entered by PVH; where that can't be, the guest */
+    BOOT_UNPACK_REQUIRE, /* heddle, or the kernel isn't booted */
+};
+
 /* One boot. Everything belongs to the caller and stays as it is during the call. */
 struct boot_request {
     const char *kernel_path; /* for messages */
     const uint8_t *kernel;   /* the whole file; hostile */
     uint64_t kernel_bytes;
+    enum boot_unpack unpack;
     const struct boot_file *initrd; /* NULL: none */
     const char *cmdline;            /* "" if none */
     const struct boot_ram *ram;

@@ -97,7 +97,7 @@ static int pvh_load(const struct boot_request *request, struct boot_entry *entry
         return boot_error(request, err, -ENOEXEC, "has no PVH entry point");
     }
     if (entry_gpa >= request->ram->low_bytes) {
-        return boot_error(request, err, -ENOEXEC, "the PVH entry point is outside guest memory");
+        return boot_error(request, err, -ENOSPC, "the PVH entry point is outside guest memory (-m)");
     }
     ret = elf_load(&elf, request, &end, err);
     if (ret == 0) {
