@@ -117,9 +117,15 @@ int help_device(const char *name, struct error **err)
 
 void help_machines(void)
 {
-    printf("Supported machines are:\n"
-           "q35                  PC with PCI Express, ACPI and virtio (default)\n"
-           "pc                   alias of q35\n");
+    printf(
+        "Supported machines are:\n"
+        "q35                  PC with PCI Express, ACPI and virtio (default)\n"
+        "pc                   alias of q35\n"
+        "Their options are:\n"
+        "kernel-irqchip=on|split|off  where interrupt controllers are: in KVM, or all but local APICs, or all in "
+        "heddle\n"
+        "kernel-payload=auto|on|off   who unpacks the kernel in a Linux bzImage: on: heddle, which then enters it by\n"
+        "                             PVH; off: the guest; auto: heddle, if the guest's CPUs are software\n");
 }
 
 void help_accels(void)

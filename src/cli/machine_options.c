@@ -132,6 +132,19 @@ static int irqchip_take(struct cli *cli, struct options *options, const char *wh
     return ret;
 }
 
+static int kernel_payload_take(struct cli *cli, struct options *options, struct error **err)
+{
+    static const char *const words[] = {"auto", "on", "off", NULL};
+    unsigned choice = cli->config.kernel_payload;
+    int ret = options_get_choice(options, "-machine", "kernel-payload", words, &choice, err);
+
+    if (ret == 0) {
+        cli->config.kernel_payload = (enum config_kernel_payload)choice;
+        free(options_take(options, "kernel-payload"));
+    }
+    return ret;
+}
+
 static int machine_type_take(struct cli *cli, struct options *options, struct error **err)
 {
     HDL_AUTO_FREE char *type = options_take(options, "type");
@@ -147,7 +160,7 @@ static int machine_type_take(struct cli *cli, struct options *options, struct er
 
 static int machine_take(struct cli *cli, struct options *options, struct error **err)
 {
-    static const char *const keys[] = {"type", "accel", "kernel-irqchip", "memory-backend", NULL};
+    static const char *const keys[] = {"type", "accel", "kernel-irqchip", "kernel-payload", "memory-backend", NULL};
     static const struct harmless harmless[] = {
         {"usb", "off"},
         {"vmport", "off|auto"},
@@ -176,6 +189,9 @@ static int machine_take(struct cli *cli, struct options *options, struct error *
     }
     if (ret == 0) {
         ret = irqchip_take(cli, options, "-machine", err);
+    }
+    if (ret == 0) {
+        ret = kernel_payload_take(cli, options, err);
     }
     if (ret == 0) {
         ret = harmless_take(options, "-machine", harmless, err);

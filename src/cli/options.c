@@ -201,8 +201,7 @@ static int parse_debug(struct cli *cli, const char *arg, struct error **err)
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
 const struct cli_option cli_options[] = {
-    {"machine", "[type=]NAME[,...]", cli_parse_machine,
-     "kind of machine (-M help), kernel-irqchip=on|split|off, memory-backend=ID"},
+    {"machine", "[type=]NAME[,...]", cli_parse_machine, "kind of machine, and its options (-M help)"},
     {"M", "NAME", cli_parse_machine, "the same"},
     {"accel", "NAME[,...]", cli_parse_accel, "what runs the guest (-accel help)"},
     {"enable-kvm", NULL, cli_parse_enable_kvm, "the same as -accel kvm"},

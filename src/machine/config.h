@@ -21,6 +21,8 @@
 #define MACHINE_SERIALS_MAX 4
 
 enum config_irqchip { CONFIG_IRQCHIP_ON, CONFIG_IRQCHIP_SPLIT, CONFIG_IRQCHIP_OFF };
+/* Whether heddle unpacks a bzImage's kernel. AUTO: if the guest's code is interpreted, and it can. */
+enum config_kernel_payload { CONFIG_KERNEL_PAYLOAD_AUTO, CONFIG_KERNEL_PAYLOAD_ON, CONFIG_KERNEL_PAYLOAD_OFF };
 enum config_rtc_base { CONFIG_RTC_UTC, CONFIG_RTC_LOCALTIME, CONFIG_RTC_DATE };
 /* What a guest's reset request, or its power-off, or an emulation failure leads to. */
 enum config_action { CONFIG_ACTION_DEFAULT, CONFIG_ACTION_EXIT, CONFIG_ACTION_PAUSE };
@@ -68,6 +70,7 @@ struct machine_config {
 
     char *machine_type; /* "q35"; aliases are resolved */
     enum config_irqchip irqchip;
+    enum config_kernel_payload kernel_payload;
     char **accels; /* in order of preference: "kvm"; never empty */
     size_t accel_count;
 

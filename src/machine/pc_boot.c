@@ -55,6 +55,19 @@ static int pc_start_boot_processor(struct pc *pc, const struct boot_entry *entry
     return vcpu_set_state(pc->vm->vcpus[0], state, err);
 }
 
+static enum boot_unpack pc_choose_unpack(const struct pc *pc)
+{
+    switch (pc->env.config->kernel_payload) {
+    case CONFIG_KERNEL_PAYLOAD_ON:
+        return BOOT_UNPACK_REQUIRE;
+    case CONFIG_KERNEL_PAYLOAD_OFF:
+        return BOOT_UNPACK_GUEST;
+    case CONFIG_KERNEL_PAYLOAD_AUTO:
+        break;
+    }
+    return vm_is_interpreted(pc->vm) ? BOOT_UNPACK_PREFER : BOOT_UNPACK_GUEST;
+}
+
 int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
 {
     struct boot_ram ram = {.low = pc->ram->host, .low_bytes = pc->low_bytes};
@@ -80,7 +93,7 @@ int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
         return ret;
     }
     guest_memory_map_build(&map, pc->low_bytes, pc->high_bytes);
-    ret = boot_images_load(images, BOOT_UNPACK_GUEST, &ram, &map, rsdp_gpa, &entry, err);
+    ret = boot_images_load(images, pc_choose_unpack(pc), &ram, &map, rsdp_gpa, &entry, err);
     if (ret < 0) {
         return ret;
     }

@@ -61,7 +61,8 @@ struct vcpu_exit {
 struct accel_ops {
     const char *name;                      /* as in -accel NAME */
     size_t vm_size_bytes, vcpu_size_bytes; /* of the structures whose first member is struct vm, struct vcpu */
-    bool has_irqchip;                      /* it can have interrupt controllers: KERNEL and SPLIT exist */
+    bool is_interpreter; /* guest code costs many times what the host's own does (vm_is_interpreted) */
+    bool has_irqchip;    /* it can have interrupt controllers: KERNEL and SPLIT exist */
 
     /* Any thread, no lock held. May take some milliseconds. */
     void (*probe)(struct accel_probe *probe);

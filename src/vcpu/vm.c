@@ -145,6 +145,11 @@ const char *vm_accelerator_name(const struct vm *vm)
     return vm->ops->name;
 }
 
+bool vm_is_interpreted(const struct vm *vm)
+{
+    return vm->ops->is_interpreter;
+}
+
 enum vm_irqchip vm_irqchip(const struct vm *vm)
 {
     return vm->config.irqchip;

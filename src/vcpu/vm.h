@@ -140,6 +140,11 @@ void vm_destroy(struct vm *vm);
 bool vm_is_full_speed(const struct vm *vm, char *summary, size_t len_bytes);
 /* "kvm" or "soft". */
 const char *vm_accelerator_name(const struct vm *vm);
+/*
+ * Whether guest code costs many times what the host's own does: what the machine can do in the guest's stead before it
+ * starts, it should.
+ */
+bool vm_is_interpreted(const struct vm *vm);
 /* Where the interrupt controllers are: what was asked for, or USER if the accelerator has none. */
 enum vm_irqchip vm_irqchip(const struct vm *vm);
 

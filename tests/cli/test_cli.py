@@ -4,6 +4,8 @@
 
 Prints TAP. Tests that run a guest (a few instructions, made here) are skipped where there is no /dev/kvm.
 """
+import bz2
+import lzma
 import os
 import pty
 import select
@@ -75,13 +77,39 @@ def multiboot(code):
     return header + code
 
 
-def guest(folder, text="", status=None):
+def pvh(code):
+    """An ELF file with a note that names its 32-bit entry point, which is its only segment's beginning."""
+    header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, LOAD_ADDRESS, 64, 0, 0, 64, 56,
+                                                                  2, 0, 0, 0)
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen", LOAD_ADDRESS)
+    offset = 64 + 2 * 56 + len(note)
+    load = struct.pack("<IIQQQQQQ", 1, 7, offset, LOAD_ADDRESS, LOAD_ADDRESS, len(code), len(code), 4)
+    notes = struct.pack("<IIQQQQQQ", 4, 4, offset - len(note), 0, 0, len(note), len(note), 4)
+    return header + load + notes + note + code
+
+
+def bzimage(payload, size):
+    """A Linux bzImage (boot protocol 2.15) around a compressed kernel of that size; it can't unpack it itself."""
+    image = bytearray(1024 + 0x280) + payload + struct.pack("<I", size)
+    for at, form, value in [(0x1f1, "<B", 1), (0x1fe, "<H", 0xaa55), (0x201, "<B", 0x6a), (0x202, "<4s", b"HdrS"),
+                            (0x206, "<H", 0x20f), (0x211, "<B", 1), (0x22c, "<I", 0x7fffffff), (0x230, "<I", 0x200000),
+                            (0x234, "<B", 1), (0x236, "<H", 1), (0x238, "<I", 2047), (0x248, "<I", 0x280),
+                            (0x24c, "<I", len(payload) + 4), (0x258, "<Q", 0x1000000), (0x260, "<I", 0x100000)]:
+        struct.pack_into(form, image, at, value)
+    return bytes(image)
+
+
+def guest_code(text="", status=None):
     """Says text on COM1, then ends by isa-debug-exit with status, or stands still."""
     code = b"".join(out_byte(0x3f8, byte) for byte in text.encode())
     if status is not None:
         code += out_byte(EXIT_PORT, status)
+    return code + b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp
+
+
+def guest(folder, text="", status=None):
     path = Path(folder) / "guest"
-    path.write_bytes(multiboot(code + b"\xfa\xf4\xeb\xfd"))  # cli; hlt; jmp
+    path.write_bytes(multiboot(guest_code(text, status)))
     return path
 
 
@@ -210,6 +238,7 @@ def things_that_heddle_has_not():
     refused("-nic", "user", says="-nic")
     refused("-display", "gtk", says="-display")
     refused("-machine", "q35,usb=on", says="usb=on")
+    refused("-machine", "q35,kernel-payload=yes", says=("kernel-payload", "auto"))
     refused("disk.img", says="-drive file=disk.img")
     refused("-m", says="needs an argument")
     refused("-kernel", "x", "-daemonize", "-nographic", says="-daemonize")
@@ -392,6 +421,20 @@ def signals_end_it_and_the_pid_file_goes():
                 process.send_signal(number)
                 check(process.wait(WAIT_S) == 0, number, paused, process.returncode)
                 check(not pidfile.exists(), "the pid file is left")
+
+
+@test
+def a_kernel_is_unpacked_from_its_bzimage():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel, path = pvh(guest_code("unpacked\n", 3)), Path(folder) / "bzImage"
+        path.write_bytes(bzimage(lzma.compress(kernel), len(kernel)))
+        done = run(*BASE, "-kernel", path, "-serial", "stdio", "-M", "kernel-payload=on")
+        check(done.returncode == 7 and done.stdout == "unpacked\n", done)
+        path.write_bytes(bzimage(bz2.compress(kernel), len(kernel)))
+        refused(*BASE, "-kernel", path, "-M", "kernel-payload=on", says=(str(path), "bzip2"))
+        path.write_bytes(bzimage(lzma.compress(kernel)[:-40], len(kernel)))
+        refused(*BASE, "-kernel", path, "-M", "kernel-payload=on", says=(str(path), "xz", "damaged"))
 
 
 @test

@@ -132,6 +132,7 @@ const struct accel_ops accel_soft_ops = {
     .name = "soft",
     .vm_size_bytes = sizeof(struct soft_vm),
     .vcpu_size_bytes = sizeof(struct soft_vcpu),
+    .is_interpreter = true,
     .probe = soft_probe,
     .vm_init = soft_vm_init,
     .vm_exit = soft_vm_exit,
