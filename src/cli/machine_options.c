@@ -14,7 +14,7 @@
 #include "cli/option_string.h"
 #include "vcpu/cpu_model.h"
 
-static const char *const accel_names[] = {"kvm", NULL};
+static const char *const accel_names[] = {"kvm", "soft", NULL};
 static const char *const machine_names[] = {"q35", "pc", NULL};
 
 /* A key that is taken only with values that change nothing. values: separated by "|". */

@@ -97,6 +97,8 @@ struct accel_ops {
     void (*vcpu_kick)(struct vcpu *vcpu);
     /* The guest will run again after a pause: its clocks may say so. May be NULL. */
     void (*vcpu_resumed)(struct vcpu *vcpu);
+    /* The guest stands still from here on, and its clocks should. May be NULL. */
+    void (*vcpu_stopped)(struct vcpu *vcpu);
     int (*vcpu_inject_nmi)(struct vcpu *vcpu);
     /* Whether the guest can take an external interrupt at its next instruction; if not, asks for VCPU_EXIT_IRQ_WINDOW.
      */

@@ -59,6 +59,16 @@ static void vcpu_set_state_locked(struct vcpu *vcpu, enum vcpu_state state) HDL_
     }
 }
 
+/* The accelerator's clocks stop before others can see that the vCPU stands still. */
+static void vcpu_tell_stopped_locked(struct vcpu *vcpu) HDL_REQUIRES(&vcpu->vm->lock)
+{
+    if (vcpu->vm->ops->vcpu_stopped) {
+        hdl_mutex_unlock(&vcpu->vm->lock);
+        vcpu->vm->ops->vcpu_stopped(vcpu);
+        hdl_mutex_lock(&vcpu->vm->lock);
+    }
+}
+
 bool vcpu_stand_still(struct vcpu *vcpu)
 {
     bool stood = false;
@@ -69,7 +79,11 @@ bool vcpu_stand_still(struct vcpu *vcpu)
         if (vcpu_is_ending(vcpu) || !vcpu_must_stand_locked(vcpu)) {
             break;
         }
-        stood = true;
+        if (!stood) {
+            stood = true;
+            vcpu_tell_stopped_locked(vcpu);
+            continue; /* the lock was free meanwhile */
+        }
         vcpu_set_state_locked(vcpu, vcpu->parked ? VCPU_PARKED : VCPU_PAUSED);
         hdl_cond_wait(&vcpu->vm->resumed, &vcpu->vm->lock);
     }

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "vcpu/accel.h"
 
-static const struct accel_ops *const accel_ops_table[] = {&accel_kvm_ops, NULL};
+static const struct accel_ops *const accel_ops_table[] = {&accel_kvm_ops, &accel_soft_ops, NULL};
 
 const struct accel_ops *const *accel_table(void)
 {

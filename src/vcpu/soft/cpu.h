@@ -172,7 +172,6 @@ struct soft_cpu {
     bool leave;              /* the run ends after this instruction: `exit` says why */
     struct vcpu_exit *exit;  /* the caller's, during a run */
     struct soft_fault fault; /* raised, on its way to delivery */
-    bool stepping;           /* the instruction that runs traps when it is done */
     bool delivering;         /* an event is being delivered: a further fault is a double fault's matter */
     uint8_t delivering_vector;
     uint64_t debug_hits;  /* DR6's bits of a debug trap that is due when this instruction has ended */

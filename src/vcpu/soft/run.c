@@ -19,8 +19,6 @@
 #include "vcpu/soft/segment.h"
 #include "vcpu/soft/system.h"
 
-#define DR6_SINGLE_STEP UINT64_C(0x4000)
-
 static void run_leave(struct soft_cpu *cpu, enum vcpu_exit_kind kind)
 {
     cpu->exit->kind = kind;
@@ -67,17 +65,17 @@ static void run_chain(struct soft_cpu *cpu)
     }
 }
 
-/* One instruction: in an interrupt shadow, or single-stepped. May raise. */
+/* One instruction: in an interrupt shadow, single-stepped, or watched by breakpoints. May raise. */
 static void run_one(struct soft_cpu *cpu)
 {
-    cpu->stepping = cpu->rflags & RFLAGS_TF;
-    cpu->shadow = 0;
-    run_chain(cpu);
-    if (cpu->stepping) {
-        cpu->stepping = false;
-        soft_deliver_debug_trap(cpu, DR6_SINGLE_STEP);
+    if (soft_breakpoint_hit(cpu)) {
+        if (!soft_deliver_fault(cpu)) {
+            run_leave(cpu, VCPU_EXIT_TRIPLE_FAULT);
+        }
+        return;
     }
-    soft_update_mode(cpu);
+    run_chain(cpu);
+    soft_one_done(cpu);
 }
 
 static void run_blocks(struct soft_cpu *cpu)

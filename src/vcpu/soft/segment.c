@@ -131,13 +131,14 @@ void soft_update_mode(struct soft_cpu *cpu)
     if ((cpu->rflags & RFLAGS_TF) || cpu->shadow || soft_breakpoints_enabled(cpu)) {
         mode |= SOFT_MODE_ONE;
     }
-    cpu->mode = mode;
+    cpu->mode = mode | (cpu->cpl == 3 ? SOFT_MODE_USER : 0);
     soft_tlb_select(cpu);
 }
 
 void soft_set_cpl(struct soft_cpu *cpu, uint8_t cpl)
 {
     cpu->cpl = cpl;
+    cpu->mode = (cpu->mode & ~(uint32_t)SOFT_MODE_USER) | (cpl == 3 ? SOFT_MODE_USER : 0);
     soft_tlb_select(cpu);
 }
 

@@ -32,12 +32,15 @@ static int soft_vm_init(struct vm *common, struct error **err)
         return ret;
     }
     vm->tsc_khz = soft_tsc_khz_measure();
+    soft_clock_init(&vm->clock);
     vm->decoder = soft_decoder_create();
     if (!vm->decoder) {
+        soft_clock_exit(&vm->clock);
         return error_set(err, -ENOMEM, "accelerator 'soft': out of memory");
     }
     ret = soft_memory_init(vm, err);
     if (ret < 0) {
+        soft_clock_exit(&vm->clock);
         soft_decoder_destroy(vm->decoder);
     }
     return ret;
@@ -48,6 +51,7 @@ static void soft_vm_exit(struct vm *common)
     struct soft_vm *vm = soft_vm_of(common);
 
     soft_memory_exit(vm);
+    soft_clock_exit(&vm->clock);
     soft_decoder_destroy(vm->decoder);
 }
 
@@ -98,7 +102,7 @@ static int soft_vcpu_init(struct vcpu *common, struct error **err)
     cpu->jumps = soft_cache_jumps(cpu->cache);
     cpu->features = vm->features;
     soft_memory_attach(cpu);
-    common->signature = 0x800f12;
+    common->signature = vm->features.identity.signature;
     soft_cpu_reset(cpu, common->bootstrap);
     return 0;
 }
@@ -121,6 +125,16 @@ static int soft_vcpu_reset(struct vcpu *common, struct error **err)
 static uint64_t soft_vcpu_tsc(struct vcpu *common)
 {
     return soft_tsc(&soft_vcpu_of(common)->cpu);
+}
+
+static void soft_vcpu_resumed(struct vcpu *common)
+{
+    soft_clock_resumed(&soft_vcpu_of(common)->cpu);
+}
+
+static void soft_vcpu_stopped(struct vcpu *common)
+{
+    soft_clock_stopped(&soft_vcpu_of(common)->cpu);
 }
 
 static bool soft_vcpu_translate(struct vcpu *common, uint64_t linear, uint64_t *gpa)
@@ -147,6 +161,8 @@ const struct accel_ops accel_soft_ops = {
     .vcpu_exit = soft_vcpu_exit,
     .vcpu_run = soft_run,
     .vcpu_kick = soft_kick,
+    .vcpu_resumed = soft_vcpu_resumed,
+    .vcpu_stopped = soft_vcpu_stopped,
     .vcpu_inject_nmi = soft_inject_nmi,
     .vcpu_interrupt_window = soft_interrupt_window,
     .vcpu_inject_interrupt = soft_inject_interrupt,

@@ -25,10 +25,6 @@ void soft_exec_ud(struct soft_cpu *cpu, const struct soft_insn *insn)
     soft_raise(cpu, VECTOR_UD);
 }
 
-void soft_exec_nop(struct soft_cpu *cpu, const struct soft_insn *insn)
-{
-}
-
 void soft_exec_hlt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     *cpu->exit = (struct vcpu_exit){.kind = VCPU_EXIT_HLT};

@@ -27,7 +27,7 @@ static inline unsigned soft_insn_segment_reg(const struct soft_insn *insn)
 }
 
 /* system_insn.c */
-soft_exec_fn soft_exec_ud, soft_exec_hlt, soft_exec_nop, soft_exec_clts, soft_exec_mov_from_cr, soft_exec_mov_to_cr,
+soft_exec_fn soft_exec_ud, soft_exec_hlt, soft_exec_clts, soft_exec_mov_from_cr, soft_exec_mov_to_cr,
     soft_exec_mov_from_dr, soft_exec_mov_to_dr, soft_exec_smsw, soft_exec_lmsw, soft_exec_invlpg, soft_exec_invpcid,
     soft_exec_clflush, soft_exec_lfence, soft_exec_mfence, soft_exec_cpuid, soft_exec_rdtsc, soft_exec_rdtscp,
     soft_exec_rdpmc, soft_exec_rdmsr, soft_exec_wrmsr, soft_exec_rdpid, soft_exec_rdrand, soft_exec_monitor,

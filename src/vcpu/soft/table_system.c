@@ -7,6 +7,7 @@
  */
 #include "base/compiler.h"
 #include "vcpu/soft/insn.h"
+#include "vcpu/soft/exec.h"
 #include "vcpu/soft/system_insn.h"
 
 #define DEF(name_, map_, opcode_, prefix_, ext_, rm_, mod_, imm_, feature_, flags_, memory_, exec_)                    \
