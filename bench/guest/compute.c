@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What computing costs in a guest: small programs, each timed by itself, one line each: "compute NAME MILLISECONDS CHECK".
- * Runs as the guest's init (then it powers off), or on the host for comparison. The check is a result that must be the same
- * everywhere.
+ * Runs as the guest's init (then it powers off), or on the host for comparison; arguments name the programs to run (default:
+ * all). The check is a result that must be the same everywhere.
  *
  * "mips" counts the instructions of a loop that is written in assembly, so its line has millions of instructions a second
  * as its check's place.
@@ -364,7 +364,17 @@ static const struct {
     {"crc-2-threads", crc32_2_threads},
 };
 
-int main(void)
+static int is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], name) == 0) {
+            return 1;
+        }
+    }
+    return argc < 2;
+}
+
+int main(int argc, char **argv)
 {
     double begin, ms;
     uint64_t result;
@@ -373,12 +383,18 @@ int main(void)
     printf("compute begins\n");
     area = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+        if (!is_wanted(programs[i].name, argc, argv)) {
+            continue;
+        }
+        memset(area, 0, AREA_BYTES);
         begin = now_ms();
         result = programs[i].run();
         printf("compute %s %.1f %llu\n", programs[i].name, now_ms() - begin, (unsigned long long)result);
     }
-    result = mips(&ms);
-    printf("compute mips %.1f %llu\n", ms, (unsigned long long)result);
+    if (is_wanted("mips", argc, argv)) {
+        result = mips(&ms);
+        printf("compute mips %.1f %llu\n", ms, (unsigned long long)result);
+    }
     printf("compute ends\n");
     if (getpid() == 1) {
         sync();

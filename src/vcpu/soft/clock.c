@@ -155,7 +155,7 @@ static void clocks_sample(uint64_t *host, uint64_t *ns)
 
 uint64_t soft_tsc_khz_measure(void)
 {
-    uint64_t host[2], ns[2];
+    uint64_t host[2] = {0}, ns[2] = {0};
     uint64_t khz = tsc_khz_announced();
 
     if (khz) {

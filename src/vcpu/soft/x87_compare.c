@@ -180,13 +180,15 @@ typedef uint16_t x87_compare_flags_fn(const union soft_st *a, const union soft_s
     static inline uint16_t x87_##name(const union soft_st *a, const union soft_st *b, uint8_t *flags)                  \
     {                                                                                                                  \
         uint16_t status;                                                                                               \
+        uint8_t low;                                                                                                   \
                                                                                                                        \
         __asm__ volatile("fldt %[b]\n\tfldt %[a]\n\t" #name " %%st(1), %%st\n\t"                                       \
                          "lahf\n\t"                                                                                    \
-                         "movb %%ah, %[flags]\n\t" X87_STATUS "fstp %%st(0)\n\tfstp %%st(0)"                           \
-                         : [status] "=&a"(status), [flags] "=m"(*flags)                                                \
+                         "movb %%ah, %[low]\n\t" X87_STATUS "fstp %%st(0)\n\tfstp %%st(0)"                             \
+                         : [status] "=&a"(status), [low] "=&c"(low) /* not one that AH can't meet */                   \
                          : [a] "m"(a->value), [b] "m"(b->value)                                                        \
                          : X87_CLOBBERS);                                                                              \
+        *flags = low;                                                                                                  \
         return status;                                                                                                 \
     }
 
