@@ -82,7 +82,7 @@ struct flat_machine {
     unsigned event_count;
     _Atomic int pending_vector; /* of the interrupt source; -1: none */
     _Atomic unsigned end_of_interrupts;
-    bool is_coalescing; /* what the accelerator said last, under the map's lock */
+    bool is_coalescing;       /* what the accelerator said last, under the map's lock */
     struct lapic_bus *lapics; /* NULL: pending_vector is all there is */
     struct event_loop *apic_loop;
     struct clock clock;
