@@ -98,8 +98,8 @@ static const char *state_complaint(const struct soft_cpu *cpu, const struct cpu_
     if (!state_msrs_are_valid(state)) {
         return "a model-specific, debug or extended control register with an impossible value";
     }
-    if (state->events.exception_injected || state->events.interrupt_injected) {
-        return "an event half delivered";
+    if (state->events.exception_injected || (state->events.interrupt_injected && state->events.interrupt_is_soft)) {
+        return "an exception half delivered";
     }
     if (state->xsave_len_bytes < 512 + 64 || state->xsave_len_bytes > CPU_XSAVE_BYTES) {
         return "an XSAVE area of a wrong size";
@@ -134,6 +134,9 @@ static void state_apply_events(struct soft_cpu *cpu, const struct cpu_state *sta
     cpu->shadow = state->events.interrupt_shadow & 2 ? 2 : state->events.interrupt_shadow & 1;
     cpu->nmi_masked = state->events.nmi_masked;
     cpu->nmi_pending = state->events.nmi_pending || state->events.nmi_injected;
+    /* The controller has handed it over already: it can only be delivered. */
+    cpu->interrupt_injected = state->events.interrupt_injected;
+    cpu->interrupt_vector = state->events.interrupt_vector;
     cpu->window_wanted = false;
     cpu->leave = false;
     cpu->delivering = false;
@@ -210,7 +213,9 @@ int soft_set_state(struct vcpu *vcpu, const struct cpu_state *state, struct erro
     state_apply(cpu, state);
     soft_fpu_from_xsave(&cpu->fpu, state->xsave, state->xsave_len_bytes);
     cpu->fpu.xcr0 = state->xcr0;
-    soft_clock_set(cpu, state->msr.tsc - state->msr.tsc_adjust);
+    if (!state->keep_tsc) {
+        soft_clock_set(cpu, state->msr.tsc - state->msr.tsc_adjust);
+    }
     state_settle(cpu);
     state_apply_interrupts(cpu, state);
     soft_kvm_clock_publish(cpu);
@@ -257,8 +262,11 @@ int soft_get_state(struct vcpu *vcpu, struct cpu_state *state, struct error **er
     state->cr8 = soft_read_cr8(cpu);
     state->efer = cpu->efer;
     state_get_msrs(cpu, state);
-    state->events = (struct cpu_events){
-        .nmi_pending = cpu->nmi_pending, .nmi_masked = cpu->nmi_masked, .interrupt_shadow = cpu->shadow};
+    state->events = (struct cpu_events){.nmi_pending = cpu->nmi_pending,
+                                        .nmi_masked = cpu->nmi_masked,
+                                        .interrupt_shadow = cpu->shadow,
+                                        .interrupt_injected = cpu->interrupt_injected,
+                                        .interrupt_vector = cpu->interrupt_injected ? cpu->interrupt_vector : 0};
     state->activity = CPU_RUNNABLE;
     soft_fpu_to_xsave(&cpu->fpu, state->xsave, &state->xsave_len_bytes);
     return 0;
