@@ -336,7 +336,7 @@ static void modrm_read(struct reader *reader, struct soft_insn *insn, const stru
     insn->modrm = reader_take(reader, 1);
     insn->reg = ((insn->modrm >> 3) & 7) | (prefixes->rex & REX_R ? 8 : 0);
     insn->rm = (insn->modrm & 7) | (prefixes->rex & REX_B ? 8 : 0);
-    insn->is_memory = insn->modrm < 0xc0;
+    insn->is_memory = insn->modrm < 0xc0 && !(insn->def->flags & SOFT_RM_REGISTER);
     if (!insn->is_memory) {
         return;
     }
@@ -431,7 +431,8 @@ static bool decode_all(const struct soft_decoder *decoder, struct reader *reader
     }
     insn->segment = segment_of(insn, &prefixes);
     immediate_read(reader, insn);
-    return !insn->lock || ((insn->def->flags & SOFT_LOCKABLE) && insn->is_memory);
+    return !insn->lock ||
+           ((insn->def->flags & SOFT_LOCKABLE) && (insn->is_memory || (insn->def->flags & SOFT_RM_REGISTER)));
 }
 
 enum soft_decode_result soft_decode(const struct soft_decoder *decoder, const uint8_t *bytes, size_t len_bytes,
