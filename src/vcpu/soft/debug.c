@@ -181,7 +181,7 @@ void soft_write_dr(struct soft_cpu *cpu, unsigned n, uint64_t value)
     if (n == 6) {
         cpu->dr6 = (value & (UINT64_C(0xf) | DR6_BD | DR6_BS | DR6_BT)) | DR6_FIXED;
     } else if (n == 7) {
-        cpu->dr7 = (value & UINT64_C(0xffff2bff)) | DR7_FIXED;
+        cpu->dr7 = (value & UINT64_C(0xffff23ff)) | DR7_FIXED;
     } else {
         cpu->dr[n] = value;
     }

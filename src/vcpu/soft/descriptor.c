@@ -187,12 +187,13 @@ void soft_load_segment_real(struct soft_cpu *cpu, unsigned index, uint16_t selec
     struct cpu_segment *segment = &cpu->segment[index];
     uint32_t limit = segment->limit;
     bool db = segment->db, g = segment->g;
+    bool was_null = segment->unusable;
 
     *segment = cpu_segment_real(selector, index == CPU_CS);
     if (soft_is_vm86(cpu)) {
         segment->dpl = 3;
         segment->type = cpu_segment_real(selector, false).type;
-    } else {
+    } else if (!was_null) {
         /* Real mode leaves what protected mode set. */
         segment->limit = limit;
         segment->db = db;

@@ -113,7 +113,7 @@ bool soft_deliver_fault(struct soft_cpu *cpu)
 
 /* --- traps and interrupts ----------------------------------------------------------------------------------------- */
 
-static void deliver_between_instructions(struct soft_cpu *cpu, uint8_t vector)
+static void exception_deliver_between(struct soft_cpu *cpu, uint8_t vector)
 {
     const struct soft_event event = {.vector = vector, .rip = cpu->rip, .rflags = soft_rflags(cpu)};
 
@@ -124,7 +124,7 @@ static void deliver_between_instructions(struct soft_cpu *cpu, uint8_t vector)
 
 void soft_deliver_interrupt(struct soft_cpu *cpu, uint8_t vector)
 {
-    deliver_between_instructions(cpu, vector);
+    exception_deliver_between(cpu, vector);
 }
 
 void soft_deliver_nmi(struct soft_cpu *cpu)
@@ -132,14 +132,14 @@ void soft_deliver_nmi(struct soft_cpu *cpu)
     /* If its delivery faults, the NMI is gone, as on hardware. */
     cpu->nmi_pending = false;
     cpu->nmi_masked = true;
-    deliver_between_instructions(cpu, VECTOR_NMI);
+    exception_deliver_between(cpu, VECTOR_NMI);
 }
 
 void soft_deliver_debug_trap(struct soft_cpu *cpu, uint64_t dr6_bits)
 {
     cpu->dr6 = (cpu->dr6 & ~UINT64_C(0xf)) | dr6_bits | DR6_FIXED;
     cpu->dr7 &= ~DR7_GD;
-    deliver_between_instructions(cpu, VECTOR_DB);
+    exception_deliver_between(cpu, VECTOR_DB);
 }
 
 void soft_software_interrupt(struct soft_cpu *cpu, uint8_t vector)

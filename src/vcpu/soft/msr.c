@@ -286,7 +286,7 @@ static bool msr_write_other(struct soft_cpu *cpu, uint32_t msr, uint64_t value)
 
 bool soft_msr_read(struct soft_cpu *cpu, uint32_t msr, uint64_t *value)
 {
-    const struct msr_plain *plain = msr_find_plain(msr);
+    const struct msr_plain *plain = msr_is_apic(msr) ? NULL : msr_find_plain(msr);
     bool ok;
 
     if (plain) {
@@ -302,7 +302,7 @@ bool soft_msr_read(struct soft_cpu *cpu, uint32_t msr, uint64_t *value)
 
 bool soft_msr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t value)
 {
-    const struct msr_plain *plain = msr_find_plain(msr);
+    const struct msr_plain *plain = msr_is_apic(msr) ? NULL : msr_find_plain(msr);
     bool ok;
 
     if (plain) {

@@ -19,7 +19,7 @@
 static const uint16_t mtrr_fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 _Static_assert(2 * MTRR_VARIABLE + sizeof(mtrr_fixed) / sizeof(mtrr_fixed[0]) <= 32, "soft_cpu.mtrr");
 
-static bool type_is_valid(unsigned type)
+static bool mtrr_type_is_valid(unsigned type)
 {
     return type == 0 || type == 1 || (type >= 4 && type <= 6);
 }
@@ -29,7 +29,7 @@ bool soft_pat_is_valid(uint64_t value)
     for (unsigned i = 0; i < 8; i++) {
         unsigned type = value >> 8 * i & 0xff;
 
-        if (!type_is_valid(type) && type != 7) {
+        if (!mtrr_type_is_valid(type) && type != 7) {
             return false;
         }
     }
@@ -38,13 +38,13 @@ bool soft_pat_is_valid(uint64_t value)
 
 bool soft_mtrr_def_type_is_valid(uint64_t value)
 {
-    return !(value & ~UINT64_C(0xcff)) && type_is_valid(value & 0xff);
+    return !(value & ~UINT64_C(0xcff)) && mtrr_type_is_valid(value & 0xff);
 }
 
-static bool fixed_is_valid(uint64_t value)
+static bool mtrr_fixed_is_valid(uint64_t value)
 {
     for (unsigned i = 0; i < 8; i++) {
-        if (!type_is_valid(value >> 8 * i & 0xff)) {
+        if (!mtrr_type_is_valid(value >> 8 * i & 0xff)) {
             return false;
         }
     }
@@ -52,12 +52,12 @@ static bool fixed_is_valid(uint64_t value)
 }
 
 /* Even numbers are bases, with a type; odd ones masks, with a valid bit. */
-static bool variable_is_valid(unsigned number, uint64_t value)
+static bool mtrr_variable_is_valid(unsigned number, uint64_t value)
 {
     if (value >> SOFT_PHYSICAL_BITS) {
         return false;
     }
-    return number & 1 ? !(value & 0x7ff) : !(value & 0xf00) && type_is_valid(value & 0xff);
+    return number & 1 ? !(value & 0x7ff) : !(value & 0xf00) && mtrr_type_is_valid(value & 0xff);
 }
 
 /* Its place in soft_cpu.mtrr, or -1. */
@@ -105,7 +105,7 @@ bool soft_mtrr_write(struct soft_cpu *cpu, uint32_t msr, uint64_t value)
         ok = soft_mtrr_def_type_is_valid(value);
         field = &cpu->msr.mtrr_def_type;
     } else if (place >= 0) {
-        ok = place < 2 * MTRR_VARIABLE ? variable_is_valid((unsigned)place, value) : fixed_is_valid(value);
+        ok = place < 2 * MTRR_VARIABLE ? mtrr_variable_is_valid((unsigned)place, value) : mtrr_fixed_is_valid(value);
         field = &cpu->mtrr[place];
     } else {
         return false;

@@ -97,7 +97,7 @@ struct port_string {
     uint64_t linear; /* of the batch */
 };
 
-static uint64_t address_cut(const struct soft_insn *insn, uint64_t value)
+static uint64_t port_address_cut(const struct soft_insn *insn, uint64_t value)
 {
     return insn->addr_bytes == 2 ? (uint16_t)value : insn->addr_bytes == 4 ? (uint32_t)value : value;
 }
@@ -118,7 +118,7 @@ static bool port_batch_fits(const struct soft_cpu *cpu, const struct soft_insn *
 {
     uint32_t len_bytes = string->count * string->bytes;
 
-    if (string->offset + len_bytes - 1 > address_cut(insn, UINT64_MAX)) {
+    if (string->offset + len_bytes - 1 > port_address_cut(insn, UINT64_MAX)) {
         return false;
     }
     return soft_is_64(cpu) || soft_segment_allows(segment, string->offset, len_bytes, access, soft_is_protected(cpu));
@@ -129,9 +129,9 @@ static bool port_string_begin(struct soft_cpu *cpu, const struct soft_insn *insn
                               enum soft_access access, struct port_string *string)
 {
     *string = (struct port_string){.bytes = port_bytes(insn), .index = index, .left = 1};
-    string->offset = address_cut(insn, cpu->gpr[index]);
+    string->offset = port_address_cut(insn, cpu->gpr[index]);
     if (insn->rep) {
-        string->left = address_cut(insn, cpu->gpr[CPU_RCX]);
+        string->left = port_address_cut(insn, cpu->gpr[CPU_RCX]);
     }
     if (!string->left) {
         return false;
@@ -146,7 +146,7 @@ static bool port_string_begin(struct soft_cpu *cpu, const struct soft_insn *insn
 }
 
 /* A register of which only the address size's bits change. */
-static void address_set(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned reg, uint64_t value)
+static void port_address_set(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned reg, uint64_t value)
 {
     soft_set_gpr(cpu, reg, insn->addr_bytes, value);
 }
@@ -158,9 +158,9 @@ static void port_string_end(struct soft_cpu *cpu, const struct soft_insn *insn, 
     if (cpu->rflags & RFLAGS_DF) {
         step = -step;
     }
-    address_set(cpu, insn, string->index, string->offset + step);
+    port_address_set(cpu, insn, string->index, string->offset + step);
     if (insn->rep) {
-        address_set(cpu, insn, CPU_RCX, string->left - string->count);
+        port_address_set(cpu, insn, CPU_RCX, string->left - string->count);
         if (string->left > string->count) {
             cpu->next_rip = cpu->rip;
         }

@@ -7,20 +7,20 @@
 #include "vcpu/soft/mem.h"
 #include "vcpu/soft/system_insn.h"
 
-static HDL_NORETURN void refuse(struct soft_cpu *cpu, uint32_t error)
+static HDL_NORETURN void segment_refuse(struct soft_cpu *cpu, uint32_t error)
 {
     soft_raise_error(cpu, VECTOR_GP, error);
 }
 
 /* Instructions that tell user code of the kernel's tables. */
-static void need_umip(struct soft_cpu *cpu)
+static void segment_require_umip(struct soft_cpu *cpu)
 {
     if ((cpu->cr4 & CR4_UMIP) && cpu->cpl != 0) {
-        refuse(cpu, 0);
+        segment_refuse(cpu, 0);
     }
 }
 
-static uint16_t operand16(struct soft_cpu *cpu, const struct soft_insn *insn)
+static uint16_t segment_operand(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     if (insn->is_memory) {
         return (uint16_t)soft_load(cpu, soft_ea(cpu, insn, 2, SOFT_READ), 2);
@@ -29,7 +29,7 @@ static uint16_t operand16(struct soft_cpu *cpu, const struct soft_insn *insn)
 }
 
 /* Into memory always 16 bits; into a register as many as the operand has, zero-extended. */
-static void store_selector(struct soft_cpu *cpu, const struct soft_insn *insn, uint16_t selector)
+static void segment_store_selector(struct soft_cpu *cpu, const struct soft_insn *insn, uint16_t selector)
 {
     if (insn->is_memory) {
         soft_store(cpu, soft_ea(cpu, insn, 2, SOFT_WRITE), 2, selector);
@@ -38,13 +38,13 @@ static void store_selector(struct soft_cpu *cpu, const struct soft_insn *insn, u
     }
 }
 
-static void set_zf(struct soft_cpu *cpu, bool on)
+static void segment_set_zf(struct soft_cpu *cpu, bool on)
 {
     soft_set_rflags(cpu, on ? RFLAGS_ZF : 0, RFLAGS_ZF);
 }
 
 /* MOV SS and POP SS hold off interrupts and debug traps for the instruction that loads the stack pointer. */
-static void load_segment(struct soft_cpu *cpu, unsigned index, uint16_t selector)
+static void segment_load_register(struct soft_cpu *cpu, unsigned index, uint16_t selector)
 {
     soft_load_segment(cpu, index, selector);
     if (index == CPU_SS) {
@@ -62,7 +62,7 @@ void soft_exec_mov_from_sreg(struct soft_cpu *cpu, const struct soft_insn *insn)
     if (index > CPU_GS) {
         soft_raise(cpu, VECTOR_UD);
     }
-    store_selector(cpu, insn, cpu->segment[index].selector);
+    segment_store_selector(cpu, insn, cpu->segment[index].selector);
 }
 
 void soft_exec_mov_to_sreg(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -72,11 +72,11 @@ void soft_exec_mov_to_sreg(struct soft_cpu *cpu, const struct soft_insn *insn)
     if (index > CPU_GS || index == CPU_CS) {
         soft_raise(cpu, VECTOR_UD);
     }
-    load_segment(cpu, index, operand16(cpu, insn));
+    segment_load_register(cpu, index, segment_operand(cpu, insn));
 }
 
 /* 06..1F and 0F A0..A9: bits 3..5 of the opcode are the register. */
-static unsigned opcode_segment(const struct soft_insn *insn)
+static unsigned segment_of_opcode(const struct soft_insn *insn)
 {
     return insn->opcode >> 3 & 7;
 }
@@ -84,7 +84,7 @@ static unsigned opcode_segment(const struct soft_insn *insn)
 /* With 32-bit and 64-bit operands processors write only two bytes (SDM 2, PUSH); all of it is checked. */
 void soft_exec_push_sreg(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    uint16_t selector = cpu->segment[opcode_segment(insn)].selector;
+    uint16_t selector = cpu->segment[segment_of_opcode(insn)].selector;
     struct soft_stack stack;
 
     if (insn->op_bytes == 8) {
@@ -104,12 +104,12 @@ void soft_exec_pop_sreg(struct soft_cpu *cpu, const struct soft_insn *insn)
 
     soft_stack_begin(cpu, &stack, 0);
     selector = (uint16_t)soft_stack_pop(cpu, &stack, insn->op_bytes);
-    load_segment(cpu, opcode_segment(insn), selector);
+    segment_load_register(cpu, segment_of_opcode(insn), selector);
     soft_stack_commit(cpu, &stack);
 }
 
 /* LDS, LES, LSS, LFS, LGS. */
-static unsigned far_pointer_segment(const struct soft_insn *insn)
+static unsigned segment_of_far_pointer(const struct soft_insn *insn)
 {
     switch (insn->opcode) {
     case 0xc4:
@@ -131,7 +131,7 @@ void soft_exec_load_far_pointer(struct soft_cpu *cpu, const struct soft_insn *in
     uint64_t offset = soft_load(cpu, linear, insn->op_bytes);
     uint16_t selector = (uint16_t)soft_load(cpu, linear + insn->op_bytes, 2);
 
-    soft_load_segment(cpu, far_pointer_segment(insn), selector);
+    soft_load_segment(cpu, segment_of_far_pointer(insn), selector);
     soft_set_gpr(cpu, insn->reg, insn->op_bytes, offset);
 }
 
@@ -143,14 +143,14 @@ static unsigned table_base_bytes(const struct soft_cpu *cpu)
 }
 
 /* With 16-bit operands the base has 24 bits. */
-static void load_table(struct soft_cpu *cpu, const struct soft_insn *insn, struct cpu_table *table)
+static void table_load(struct soft_cpu *cpu, const struct soft_insn *insn, struct cpu_table *table)
 {
     unsigned bytes = table_base_bytes(cpu);
     uint64_t linear = soft_ea(cpu, insn, bytes + 2, SOFT_READ);
     struct cpu_table next = {.limit = (uint16_t)soft_load(cpu, linear, 2), .base = soft_load(cpu, linear + 2, bytes)};
 
     if (!soft_is_canonical(next.base)) {
-        refuse(cpu, 0);
+        segment_refuse(cpu, 0);
     }
     if (insn->op_bytes == 2 && bytes == 4) {
         next.base &= 0xffffff;
@@ -158,12 +158,12 @@ static void load_table(struct soft_cpu *cpu, const struct soft_insn *insn, struc
     *table = next;
 }
 
-static void store_table(struct soft_cpu *cpu, const struct soft_insn *insn, const struct cpu_table *table)
+static void table_store(struct soft_cpu *cpu, const struct soft_insn *insn, const struct cpu_table *table)
 {
     unsigned bytes = table_base_bytes(cpu);
     uint8_t image[10];
 
-    need_umip(cpu);
+    segment_require_umip(cpu);
     memcpy(image, &table->limit, 2);
     memcpy(image + 2, &table->base, 8);
     soft_write_bytes(cpu, soft_ea(cpu, insn, bytes + 2, SOFT_WRITE), image, bytes + 2);
@@ -171,40 +171,40 @@ static void store_table(struct soft_cpu *cpu, const struct soft_insn *insn, cons
 
 void soft_exec_lgdt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    load_table(cpu, insn, &cpu->gdt);
+    table_load(cpu, insn, &cpu->gdt);
 }
 
 void soft_exec_lidt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    load_table(cpu, insn, &cpu->idt);
+    table_load(cpu, insn, &cpu->idt);
 }
 
 void soft_exec_sgdt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    store_table(cpu, insn, &cpu->gdt);
+    table_store(cpu, insn, &cpu->gdt);
 }
 
 void soft_exec_sidt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    store_table(cpu, insn, &cpu->idt);
+    table_store(cpu, insn, &cpu->idt);
 }
 
 /* --- LDTR and TR -------------------------------------------------------------------------------------------------- */
 
 /* A system segment in the GDT, of a type that `types` has a bit for. */
-static struct cpu_segment system_segment(struct soft_cpu *cpu, uint16_t selector, uint32_t types,
-                                         struct soft_descriptor *descriptor)
+static struct cpu_segment segment_read_system(struct soft_cpu *cpu, uint16_t selector, uint32_t types,
+                                              struct soft_descriptor *descriptor)
 {
     uint32_t error = soft_selector_error(selector);
     struct cpu_segment segment;
 
     if ((selector & 4) || !soft_descriptor_read(cpu, selector, descriptor) ||
         (soft_is_long(cpu) && !soft_descriptor_read_high(cpu, descriptor))) {
-        refuse(cpu, error);
+        segment_refuse(cpu, error);
     }
     segment = soft_descriptor_segment(descriptor);
     if (segment.s || !(types >> segment.type & 1) || !soft_is_canonical(segment.base)) {
-        refuse(cpu, error);
+        segment_refuse(cpu, error);
     }
     soft_need_present(cpu, &segment, 0);
     return segment;
@@ -212,27 +212,27 @@ static struct cpu_segment system_segment(struct soft_cpu *cpu, uint16_t selector
 
 void soft_exec_lldt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    uint16_t selector = operand16(cpu, insn);
+    uint16_t selector = segment_operand(cpu, insn);
     struct soft_descriptor descriptor;
 
     if (soft_selector_is_null(selector)) {
         cpu->segment[CPU_LDTR] = soft_null_segment(selector, 0);
     } else {
-        cpu->segment[CPU_LDTR] = system_segment(cpu, selector, 1 << SYSTEM_LDT, &descriptor);
+        cpu->segment[CPU_LDTR] = segment_read_system(cpu, selector, 1 << SYSTEM_LDT, &descriptor);
     }
 }
 
 void soft_exec_ltr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     uint32_t types = 1 << SYSTEM_TSS | (soft_is_long(cpu) ? 0 : 1 << SYSTEM_TSS16);
-    uint16_t selector = operand16(cpu, insn);
+    uint16_t selector = segment_operand(cpu, insn);
     struct soft_descriptor descriptor;
     struct cpu_segment tss;
 
     if (soft_selector_is_null(selector)) {
-        refuse(cpu, 0);
+        segment_refuse(cpu, 0);
     }
-    tss = system_segment(cpu, selector, types, &descriptor);
+    tss = segment_read_system(cpu, selector, types, &descriptor);
     soft_descriptor_set_busy(cpu, descriptor.address, true);
     tss.type |= SYSTEM_BUSY;
     cpu->segment[CPU_TR] = tss;
@@ -240,14 +240,14 @@ void soft_exec_ltr(struct soft_cpu *cpu, const struct soft_insn *insn)
 
 void soft_exec_sldt(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_umip(cpu);
-    store_selector(cpu, insn, cpu->segment[CPU_LDTR].selector);
+    segment_require_umip(cpu);
+    segment_store_selector(cpu, insn, cpu->segment[CPU_LDTR].selector);
 }
 
 void soft_exec_str(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_umip(cpu);
-    store_selector(cpu, insn, cpu->segment[CPU_TR].selector);
+    segment_require_umip(cpu);
+    segment_store_selector(cpu, insn, cpu->segment[CPU_TR].selector);
 }
 
 /* --- asking about descriptors: ZF says whether there is an answer ------------------------------------------------- */
@@ -262,8 +262,8 @@ void soft_exec_str(struct soft_cpu *cpu, const struct soft_insn *insn)
 #define LSL_TYPES_LONG (1 << SYSTEM_LDT | 1 << SYSTEM_TSS | 1 << SYSTEM_TSS_BUSY)
 
 /* Whether the program may know the descriptor; then it is read. */
-static bool descriptor_is_visible(struct soft_cpu *cpu, uint16_t selector, uint32_t system_types,
-                                  struct soft_descriptor *descriptor, struct cpu_segment *segment)
+static bool segment_is_visible(struct soft_cpu *cpu, uint16_t selector, uint32_t system_types,
+                               struct soft_descriptor *descriptor, struct cpu_segment *segment)
 {
     if (!soft_descriptor_read(cpu, selector, descriptor)) {
         return false;
@@ -279,18 +279,18 @@ void soft_exec_verr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct soft_descriptor descriptor;
     struct cpu_segment segment;
-    bool ok = descriptor_is_visible(cpu, operand16(cpu, insn), 0, &descriptor, &segment);
+    bool ok = segment_is_visible(cpu, segment_operand(cpu, insn), 0, &descriptor, &segment);
 
-    set_zf(cpu, ok && soft_segment_is_readable(&segment));
+    segment_set_zf(cpu, ok && soft_segment_is_readable(&segment));
 }
 
 void soft_exec_verw(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct soft_descriptor descriptor;
     struct cpu_segment segment;
-    bool ok = descriptor_is_visible(cpu, operand16(cpu, insn), 0, &descriptor, &segment);
+    bool ok = segment_is_visible(cpu, segment_operand(cpu, insn), 0, &descriptor, &segment);
 
-    set_zf(cpu, ok && soft_segment_is_writable(&segment));
+    segment_set_zf(cpu, ok && soft_segment_is_writable(&segment));
 }
 
 void soft_exec_lar(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -298,12 +298,12 @@ void soft_exec_lar(struct soft_cpu *cpu, const struct soft_insn *insn)
     uint32_t types = soft_is_long(cpu) ? LAR_TYPES_LONG : LAR_TYPES;
     struct soft_descriptor descriptor;
     struct cpu_segment segment;
-    bool ok = descriptor_is_visible(cpu, operand16(cpu, insn), types, &descriptor, &segment);
+    bool ok = segment_is_visible(cpu, segment_operand(cpu, insn), types, &descriptor, &segment);
 
     if (ok) {
         soft_set_gpr(cpu, insn->reg, insn->op_bytes, descriptor.low >> 32 & 0xf0ff00);
     }
-    set_zf(cpu, ok);
+    segment_set_zf(cpu, ok);
 }
 
 void soft_exec_lsl(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -311,12 +311,12 @@ void soft_exec_lsl(struct soft_cpu *cpu, const struct soft_insn *insn)
     uint32_t types = soft_is_long(cpu) ? LSL_TYPES_LONG : LSL_TYPES;
     struct soft_descriptor descriptor;
     struct cpu_segment segment;
-    bool ok = descriptor_is_visible(cpu, operand16(cpu, insn), types, &descriptor, &segment);
+    bool ok = segment_is_visible(cpu, segment_operand(cpu, insn), types, &descriptor, &segment);
 
     if (ok) {
         soft_set_gpr(cpu, insn->reg, insn->op_bytes, segment.limit);
     }
-    set_zf(cpu, ok);
+    segment_set_zf(cpu, ok);
 }
 
 /* Raises the RPL of a selector to that of another. */
@@ -335,7 +335,7 @@ void soft_exec_arpl(struct soft_cpu *cpu, const struct soft_insn *insn)
             soft_set_gpr(cpu, insn->rm, 2, selector);
         }
     }
-    set_zf(cpu, raise);
+    segment_set_zf(cpu, raise);
 }
 
 /* --- FS and GS bases ---------------------------------------------------------------------------------------------- */
@@ -348,46 +348,46 @@ void soft_exec_swapgs(struct soft_cpu *cpu, const struct soft_insn *insn)
     cpu->msr.kernel_gs_base = base;
 }
 
-static void need_fsgsbase(struct soft_cpu *cpu)
+static void segment_require_fsgsbase(struct soft_cpu *cpu)
 {
     if (!(cpu->cr4 & CR4_FSGSBASE)) {
         soft_raise(cpu, VECTOR_UD);
     }
 }
 
-static void read_base(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned index)
+static void segment_read_base(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned index)
 {
-    need_fsgsbase(cpu);
+    segment_require_fsgsbase(cpu);
     soft_set_gpr(cpu, insn->rm, insn->op_bytes, cpu->segment[index].base);
 }
 
-static void write_base(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned index)
+static void segment_write_base(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned index)
 {
     uint64_t base = insn->op_bytes == 8 ? cpu->gpr[insn->rm] : (uint32_t)cpu->gpr[insn->rm];
 
-    need_fsgsbase(cpu);
+    segment_require_fsgsbase(cpu);
     if (!soft_is_canonical(base)) {
-        refuse(cpu, 0);
+        segment_refuse(cpu, 0);
     }
     cpu->segment[index].base = base;
 }
 
 void soft_exec_rdfsbase(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    read_base(cpu, insn, CPU_FS);
+    segment_read_base(cpu, insn, CPU_FS);
 }
 
 void soft_exec_rdgsbase(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    read_base(cpu, insn, CPU_GS);
+    segment_read_base(cpu, insn, CPU_GS);
 }
 
 void soft_exec_wrfsbase(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    write_base(cpu, insn, CPU_FS);
+    segment_write_base(cpu, insn, CPU_FS);
 }
 
 void soft_exec_wrgsbase(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    write_base(cpu, insn, CPU_GS);
+    segment_write_base(cpu, insn, CPU_GS);
 }

@@ -13,14 +13,14 @@
 #define CR4_PAGING       (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
 #define CR4_LOADS_PDPTES (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)
 
-static void need(struct soft_cpu *cpu, bool condition)
+static void cr_require(struct soft_cpu *cpu, bool condition)
 {
     if (!condition) {
         soft_raise_error(cpu, VECTOR_GP, 0);
     }
 }
 
-static bool shows(const struct soft_features *features, enum cpu_feature_word word, unsigned bit)
+static bool features_show(const struct soft_features *features, enum cpu_feature_word word, unsigned bit)
 {
     return features->identity.words[word] >> bit & 1;
 }
@@ -60,7 +60,7 @@ uint64_t soft_cr4_defined(const struct soft_features *features)
     uint64_t bits = CR4_PCE;
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        bits |= shows(features, table[i].word, table[i].bit) ? table[i].bits : 0;
+        bits |= features_show(features, table[i].word, table[i].bit) ? table[i].bits : 0;
     }
     return bits;
 }
@@ -69,9 +69,9 @@ uint64_t soft_efer_defined(const struct soft_features *features)
 {
     uint64_t bits = 0;
 
-    bits |= shows(features, CPU_WORD_80000001_EDX, 11) ? EFER_SCE : 0;
-    bits |= shows(features, CPU_WORD_80000001_EDX, 20) ? EFER_NXE : 0;
-    bits |= shows(features, CPU_WORD_80000001_EDX, 29) ? EFER_LME | EFER_LMA : 0;
+    bits |= features_show(features, CPU_WORD_80000001_EDX, 11) ? EFER_SCE : 0;
+    bits |= features_show(features, CPU_WORD_80000001_EDX, 20) ? EFER_NXE : 0;
+    bits |= features_show(features, CPU_WORD_80000001_EDX, 29) ? EFER_LME | EFER_LMA : 0;
     return bits;
 }
 
@@ -83,11 +83,11 @@ static void cr0_check_paging(struct soft_cpu *cpu, uint64_t value)
     bool off = !(value & CR0_PG) && (cpu->cr0 & CR0_PG);
 
     if (off) {
-        need(cpu, !soft_is_64(cpu) && !(cpu->cr4 & CR4_PCIDE));
+        cr_require(cpu, !soft_is_64(cpu) && !(cpu->cr4 & CR4_PCIDE));
     } else if (on && (cpu->efer & EFER_LME)) {
-        need(cpu, (cpu->cr4 & CR4_PAE) && !cpu->segment[CPU_CS].l);
+        cr_require(cpu, (cpu->cr4 & CR4_PAE) && !cpu->segment[CPU_CS].l);
     } else if (on && (cpu->cr4 & CR4_PAE)) {
-        need(cpu, soft_load_pdptes(cpu, cpu->cr3));
+        cr_require(cpu, soft_load_pdptes(cpu, cpu->cr3));
     }
 }
 
@@ -95,7 +95,7 @@ static void cr0_write(struct soft_cpu *cpu, uint64_t value)
 {
     uint64_t changed;
 
-    need(cpu, soft_cr0_is_valid(value));
+    cr_require(cpu, soft_cr0_is_valid(value));
     cr0_check_paging(cpu, value);
     value |= CR0_ET;
     changed = cpu->cr0 ^ value;
@@ -121,9 +121,9 @@ static void cr3_write(struct soft_cpu *cpu, uint64_t value)
         value &= ~CR3_KEEP;
     }
     if (soft_is_long(cpu)) {
-        need(cpu, !(value >> SOFT_PHYSICAL_BITS));
+        cr_require(cpu, !(value >> SOFT_PHYSICAL_BITS));
     } else if ((cpu->cr0 & CR0_PG) && (cpu->cr4 & CR4_PAE)) {
-        need(cpu, soft_load_pdptes(cpu, value));
+        cr_require(cpu, soft_load_pdptes(cpu, value));
     }
     cpu->cr3 = value;
     soft_tlb_load_cr3(cpu, keep);
@@ -136,13 +136,13 @@ static void cr4_check(struct soft_cpu *cpu, uint64_t value)
     uint64_t changed = cpu->cr4 ^ value;
     bool pae_paging = (cpu->cr0 & CR0_PG) && !soft_is_long(cpu) && (value & CR4_PAE);
 
-    need(cpu, !(value & ~soft_cr4_defined(&cpu->features)));
-    need(cpu, !soft_is_long(cpu) || (value & CR4_PAE));
+    cr_require(cpu, !(value & ~soft_cr4_defined(&cpu->features)));
+    cr_require(cpu, !soft_is_long(cpu) || (value & CR4_PAE));
     if (changed & value & CR4_PCIDE) {
-        need(cpu, soft_is_long(cpu) && !(cpu->cr3 & CR3_PCID));
+        cr_require(cpu, soft_is_long(cpu) && !(cpu->cr3 & CR3_PCID));
     }
     if (pae_paging && (changed & CR4_LOADS_PDPTES)) {
-        need(cpu, soft_load_pdptes(cpu, cpu->cr3));
+        cr_require(cpu, soft_load_pdptes(cpu, cpu->cr3));
     }
 }
 
@@ -164,7 +164,7 @@ static void cr8_write(struct soft_cpu *cpu, uint64_t value)
 {
     const struct vm_interrupt_source *source = &soft_common(cpu)->vm->config.interrupts;
 
-    need(cpu, value <= 15);
+    cr_require(cpu, value <= 15);
     if (source->set_tpr) {
         source->set_tpr(source->opaque, soft_common(cpu)->index, (uint8_t)(value << 4));
     }

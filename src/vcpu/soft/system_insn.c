@@ -31,7 +31,7 @@ void soft_exec_hlt(struct soft_cpu *cpu, const struct soft_insn *insn)
     cpu->leave = true;
 }
 
-static void need_cpl(struct soft_cpu *cpu, bool allowed)
+static void system_require(struct soft_cpu *cpu, bool allowed)
 {
     if (!allowed) {
         soft_raise_error(cpu, VECTOR_GP, 0);
@@ -39,13 +39,13 @@ static void need_cpl(struct soft_cpu *cpu, bool allowed)
 }
 
 /* A pair of 32-bit results; the upper halves are cleared, also outside 64-bit mode, where nobody sees them. */
-static void set_edx_eax(struct soft_cpu *cpu, uint64_t value)
+static void system_set_edx_eax(struct soft_cpu *cpu, uint64_t value)
 {
     cpu->gpr[CPU_RAX] = (uint32_t)value;
     cpu->gpr[CPU_RDX] = value >> 32;
 }
 
-static uint64_t get_edx_eax(const struct soft_cpu *cpu)
+static uint64_t system_get_edx_eax(const struct soft_cpu *cpu)
 {
     return (uint64_t)(uint32_t)cpu->gpr[CPU_RDX] << 32 | (uint32_t)cpu->gpr[CPU_RAX];
 }
@@ -53,13 +53,13 @@ static uint64_t get_edx_eax(const struct soft_cpu *cpu)
 /* --- control and debug registers ---------------------------------------------------------------------------------- */
 
 /* Operands are as wide as the mode, whatever the prefixes. */
-static unsigned native_bytes(const struct soft_cpu *cpu)
+static unsigned system_native_bytes(const struct soft_cpu *cpu)
 {
     return soft_is_64(cpu) ? 8 : 4;
 }
 
 /* LOCK MOV CR0 is MOV CR8: a way to it from 32-bit code (AMD APM 2, CR8). */
-static unsigned cr_number(struct soft_cpu *cpu, const struct soft_insn *insn)
+static unsigned system_cr_number(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     bool is_cr8 = insn->lock && insn->reg == 0;
 
@@ -73,7 +73,7 @@ void soft_exec_mov_from_cr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     uint64_t value;
 
-    switch (cr_number(cpu, insn)) {
+    switch (system_cr_number(cpu, insn)) {
     case 0:
         value = cpu->cr0;
         break;
@@ -92,12 +92,12 @@ void soft_exec_mov_from_cr(struct soft_cpu *cpu, const struct soft_insn *insn)
     default:
         soft_raise(cpu, VECTOR_UD);
     }
-    soft_set_gpr(cpu, insn->rm, native_bytes(cpu), value);
+    soft_set_gpr(cpu, insn->rm, system_native_bytes(cpu), value);
 }
 
 void soft_exec_mov_to_cr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    unsigned n = cr_number(cpu, insn);
+    unsigned n = system_cr_number(cpu, insn);
     uint64_t value = soft_is_64(cpu) ? cpu->gpr[insn->rm] : (uint32_t)cpu->gpr[insn->rm];
 
     if (n == 2) {
@@ -112,7 +112,7 @@ void soft_exec_mov_from_dr(struct soft_cpu *cpu, const struct soft_insn *insn)
     if (insn->reg > 7) {
         soft_raise(cpu, VECTOR_UD);
     }
-    soft_set_gpr(cpu, insn->rm, native_bytes(cpu), soft_read_dr(cpu, insn->reg));
+    soft_set_gpr(cpu, insn->rm, system_native_bytes(cpu), soft_read_dr(cpu, insn->reg));
 }
 
 void soft_exec_mov_to_dr(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -130,7 +130,7 @@ void soft_exec_clts(struct soft_cpu *cpu, const struct soft_insn *insn)
 
 void soft_exec_smsw(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_cpl(cpu, !(cpu->cr4 & CR4_UMIP) || cpu->cpl == 0);
+    system_require(cpu, !(cpu->cr4 & CR4_UMIP) || cpu->cpl == 0);
     if (insn->is_memory) {
         soft_store(cpu, soft_ea(cpu, insn, 2, SOFT_WRITE), 2, (uint16_t)cpu->cr0);
     } else {
@@ -173,9 +173,10 @@ void soft_exec_invpcid(struct soft_cpu *cpu, const struct soft_insn *insn)
 
     soft_read_bytes(cpu, soft_ea(cpu, insn, sizeof(descriptor), SOFT_READ), descriptor, sizeof(descriptor));
     pcid = descriptor[0];
-    need_cpl(cpu, type <= 3);
-    need_cpl(cpu, type >= 2 || (!(pcid >> 12) && (pcid == 0 || (cpu->cr4 & CR4_PCIDE))));
-    need_cpl(cpu, type != 0 || soft_is_canonical(descriptor[1]));
+    system_require(cpu, type <= 3);
+    system_require(cpu, !(pcid >> 12));
+    system_require(cpu, type >= 2 || pcid == 0 || (cpu->cr4 & CR4_PCIDE));
+    system_require(cpu, type != 0 || soft_is_canonical(descriptor[1]));
     soft_tlb_invpcid(cpu, (unsigned)type, pcid & 0xfff, descriptor[1]);
 }
 
@@ -214,8 +215,8 @@ void soft_exec_cpuid(struct soft_cpu *cpu, const struct soft_insn *insn)
 
 void soft_exec_rdtsc(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_cpl(cpu, !(cpu->cr4 & CR4_TSD) || cpu->cpl == 0);
-    set_edx_eax(cpu, soft_tsc(cpu));
+    system_require(cpu, !(cpu->cr4 & CR4_TSD) || cpu->cpl == 0);
+    system_set_edx_eax(cpu, soft_tsc(cpu));
 }
 
 void soft_exec_rdtscp(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -226,26 +227,26 @@ void soft_exec_rdtscp(struct soft_cpu *cpu, const struct soft_insn *insn)
 
 void soft_exec_rdpid(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    soft_set_gpr(cpu, insn->rm, native_bytes(cpu), (uint32_t)cpu->msr.tsc_aux);
+    soft_set_gpr(cpu, insn->rm, system_native_bytes(cpu), (uint32_t)cpu->msr.tsc_aux);
 }
 
 /* There are no counters. */
 void soft_exec_rdpmc(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_cpl(cpu, false);
+    system_require(cpu, false);
 }
 
 void soft_exec_rdmsr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     uint64_t value = 0;
 
-    need_cpl(cpu, soft_msr_read(cpu, (uint32_t)cpu->gpr[CPU_RCX], &value));
-    set_edx_eax(cpu, value);
+    system_require(cpu, soft_msr_read(cpu, (uint32_t)cpu->gpr[CPU_RCX], &value));
+    system_set_edx_eax(cpu, value);
 }
 
 void soft_exec_wrmsr(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_cpl(cpu, soft_msr_write(cpu, (uint32_t)cpu->gpr[CPU_RCX], get_edx_eax(cpu)));
+    system_require(cpu, soft_msr_write(cpu, (uint32_t)cpu->gpr[CPU_RCX], system_get_edx_eax(cpu)));
 }
 
 /* RDRAND and RDSEED. CF says whether there was a number; a guest tries again if not. */
@@ -260,7 +261,7 @@ void soft_exec_rdrand(struct soft_cpu *cpu, const struct soft_insn *insn)
 
 /* --- extended control registers ----------------------------------------------------------------------------------- */
 
-static void need_osxsave(struct soft_cpu *cpu)
+static void system_require_osxsave(struct soft_cpu *cpu)
 {
     if (!(cpu->cr4 & CR4_OSXSAVE)) {
         soft_raise(cpu, VECTOR_UD);
@@ -269,24 +270,24 @@ static void need_osxsave(struct soft_cpu *cpu)
 
 void soft_exec_xgetbv(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_osxsave(cpu);
-    need_cpl(cpu, (uint32_t)cpu->gpr[CPU_RCX] == 0);
-    set_edx_eax(cpu, cpu->fpu.xcr0);
+    system_require_osxsave(cpu);
+    system_require(cpu, (uint32_t)cpu->gpr[CPU_RCX] == 0);
+    system_set_edx_eax(cpu, cpu->fpu.xcr0);
 }
 
 void soft_exec_xsetbv(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    uint64_t value = get_edx_eax(cpu);
+    uint64_t value = system_get_edx_eax(cpu);
 
-    need_osxsave(cpu);
-    need_cpl(cpu, cpu->cpl == 0 && (uint32_t)cpu->gpr[CPU_RCX] == 0);
-    need_cpl(cpu, (value & 1) && !(value & ~SOFT_XCR0_DEFINED));
+    system_require_osxsave(cpu);
+    system_require(cpu, cpu->cpl == 0 && (uint32_t)cpu->gpr[CPU_RCX] == 0);
+    system_require(cpu, (value & 1) && !(value & ~SOFT_XCR0_DEFINED));
     cpu->fpu.xcr0 = value;
 }
 
 /* --- waiting and calling out -------------------------------------------------------------------------------------- */
 
-static void need_level_0(struct soft_cpu *cpu)
+static void system_require_level_0(struct soft_cpu *cpu)
 {
     if (cpu->cpl != 0) {
         soft_raise(cpu, VECTOR_UD);
@@ -297,16 +298,16 @@ void soft_exec_monitor(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     uint64_t mask = insn->addr_bytes == 2 ? 0xffff : insn->addr_bytes == 4 ? UINT32_MAX : UINT64_MAX;
 
-    need_level_0(cpu);
-    need_cpl(cpu, (uint32_t)cpu->gpr[CPU_RCX] == 0);
+    system_require_level_0(cpu);
+    system_require(cpu, (uint32_t)cpu->gpr[CPU_RCX] == 0);
     soft_probe_read(cpu, soft_linear(cpu, insn->segment, cpu->gpr[CPU_RAX] & mask, 1, SOFT_READ), 1);
 }
 
 /* Nothing is monitored, so the wait is over at once; that is allowed. */
 void soft_exec_mwait(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
-    need_level_0(cpu);
-    need_cpl(cpu, (uint32_t)cpu->gpr[CPU_RCX] <= 1);
+    system_require_level_0(cpu);
+    system_require(cpu, (uint32_t)cpu->gpr[CPU_RCX] <= 1);
 }
 
 /* VMCALL and VMMCALL: KVM's interface, none of whose calls exist. */
