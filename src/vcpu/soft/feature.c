@@ -4,6 +4,9 @@
  * ever shown. CPUID's leaves themselves are cpuid.c's.
  */
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "vcpu/soft/system.h"
 
@@ -80,6 +83,20 @@ static uint32_t supported_by_host(void)
     return bits;
 }
 
+static uint32_t supported_sha(void)
+{
+    uint32_t ebx = 0;
+
+#if defined(__x86_64__)
+    uint32_t eax, ecx, edx;
+
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+        ebx = 0;
+    }
+#endif
+    return ebx & BIT(29);
+}
+
 void soft_supported_features(uint32_t words[CPU_WORD_COUNT])
 {
     memset(words, 0, CPU_WORD_COUNT * sizeof(words[0]));
@@ -88,10 +105,12 @@ void soft_supported_features(uint32_t words[CPU_WORD_COUNT])
     /* cx16 pcid x2apic movbe tsc-deadline xsave rdrand hypervisor, and what the host lends */
     words[CPU_WORD_1_ECX] =
         BIT(13) | BIT(17) | BIT(21) | BIT(22) | BIT(24) | BIT(26) | BIT(30) | BIT(31) | supported_by_host();
-    /* fsgsbase tsc-adjust smep erms invpcid rdseed smap clflushopt clwb */
-    words[CPU_WORD_7_0_EBX] = BIT(0) | BIT(1) | BIT(7) | BIT(9) | BIT(10) | BIT(18) | BIT(20) | BIT(23) | BIT(24);
+    /* fsgsbase tsc-adjust smep erms invpcid rdseed adx smap clflushopt clwb */
+    words[CPU_WORD_7_0_EBX] =
+        BIT(0) | BIT(1) | BIT(7) | BIT(9) | BIT(10) | BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24) | supported_sha();
     /* umip rdpid */
     words[CPU_WORD_7_0_ECX] = BIT(2) | BIT(22);
+    words[CPU_WORD_D_1_EAX] = BIT(0); /* xsaveopt */
     /* syscall nx pdpe1gb rdtscp lm */
     words[CPU_WORD_80000001_EDX] = BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29);
     /* lahf-lm cr8legacy abm 3dnowprefetch topoext */
