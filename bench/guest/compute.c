@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What computing costs in a guest: small programs, each timed by itself, one line each: "compute NAME MILLISECONDS CHECK".
- * Runs as the guest's init (then it powers off), or on the host for comparison; arguments name the programs to run (default:
- * all). The check is a result that must be the same everywhere.
+ * What computing costs in a guest: small programs, each timed by itself, one line each: "compute NAME MILLISECONDS
+ * CHECK". Runs as the guest's init (then it powers off), or on the host for comparison; arguments name the programs to
+ * run (default: all). The check is a result that must be the same everywhere.
  *
- * "mips" counts the instructions of a loop that is written in assembly, so its line has millions of instructions a second
- * as its check's place.
+ * "mips" counts the instructions of a loop that is written in assembly, so its line has millions of instructions a
+ * second as its check's place.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -355,12 +355,22 @@ static const struct {
     const char *name;
     uint64_t (*run)(void);
 } programs[] = {
-    {"crc", crc32_bits},       {"fib", run_fib},        {"sieve", sieve},
-    {"qsort", sort},           {"list", list_walk},     {"memcpy", copy},
-    {"rep-movsb", rep_movsb},  {"matmul", matrix},      {"x87", x87},
-    {"div", divide},           {"indirect", indirect_calls},
-    {"smc", self_modifying},   {"syscall", syscalls},   {"page-fault", page_faults},
-    {"fork", forks},           {"mutex-2", mutex_2_threads},
+    {"crc", crc32_bits},
+    {"fib", run_fib},
+    {"sieve", sieve},
+    {"qsort", sort},
+    {"list", list_walk},
+    {"memcpy", copy},
+    {"rep-movsb", rep_movsb},
+    {"matmul", matrix},
+    {"x87", x87},
+    {"div", divide},
+    {"indirect", indirect_calls},
+    {"smc", self_modifying},
+    {"syscall", syscalls},
+    {"page-fault", page_faults},
+    {"fork", forks},
+    {"mutex-2", mutex_2_threads},
     {"crc-2-threads", crc32_2_threads},
 };
 

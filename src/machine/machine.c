@@ -317,8 +317,10 @@ static void machine_check_accelerator(const struct machine *machine)
 {
     char summary[200];
 
-    if (machine->images.loader->is_operating_system &&
-        !vm_is_full_speed(machine->pc.vm, summary, sizeof(summary))) {
+    if (*vm_passed_over(machine->pc.vm)) {
+        log_info("%s; using accelerator '%s'", vm_passed_over(machine->pc.vm), vm_accelerator_name(machine->pc.vm));
+    }
+    if (machine->images.loader->is_operating_system && !vm_is_full_speed(machine->pc.vm, summary, sizeof(summary))) {
         log_warn("%s", summary);
     }
 }

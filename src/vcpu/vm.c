@@ -116,7 +116,7 @@ struct vm *vm_create(const char *const *names, size_t count, const struct vm_con
 
         if (vm) {
             if (last) {
-                log_info("%s; using accelerator '%s'", last->message, names[i]);
+                snprintf(vm->passed_over, sizeof(vm->passed_over), "%s", last->message);
             }
             error_free(last);
             return vm;
@@ -148,6 +148,11 @@ const char *vm_accelerator_name(const struct vm *vm)
 bool vm_is_interpreted(const struct vm *vm)
 {
     return vm->ops->is_interpreter;
+}
+
+const char *vm_passed_over(const struct vm *vm)
+{
+    return vm->passed_over;
 }
 
 enum vm_irqchip vm_irqchip(const struct vm *vm)

@@ -108,11 +108,12 @@ struct vm_config {
 };
 
 /*
- * config: immutable. vcpus: each slot written once by vcpu_create on the configuration thread, before it is resumed;
- * read by anybody afterwards. failed: any thread. The rest: under `lock`.
+ * ops, passed_over, config: immutable. vcpus: each slot written once by vcpu_create on the configuration thread, before
+ * it is resumed; read by anybody afterwards. failed: any thread. The rest: under `lock`.
  */
 struct vm {
     const struct accel_ops *ops;
+    char passed_over[200];
     struct vm_config config;
     unsigned vcpu_max;
     struct vcpu **vcpus;
@@ -124,18 +125,17 @@ struct vm {
 };
 
 /*
- * names: accelerators to be tried in order ("kvm", "soft"); one that can't run an operating system here is passed over if
- * another follows, which the log says in one line. The last error is reported if none works. Adds listeners to
- * both spaces. The VM is paused, with no vCPU. Configuration thread, no lock held. NULL and an error that says what is
- * missing.
+ * names: accelerators to be tried in order ("kvm", "soft"); one that can't run an operating system here is passed over
+ * if another follows (vm_passed_over). The last error is reported if none works. Adds listeners to both spaces. The VM
+ * is paused, with no vCPU. Configuration thread, no lock held. NULL and an error that says what is missing.
  */
 struct vm *vm_create(const char *const *names, size_t count, const struct vm_config *config, struct error **err);
 /* Ends the vCPUs' threads and removes the listeners. Configuration thread, no lock held; loop thread or loop stopped.
  */
 void vm_destroy(struct vm *vm);
 /*
- * Whether the VM's accelerator can run an operating system on this host; if not, *summary (len_bytes long) says why in one
- * line. Takes some milliseconds. Any thread, no lock held.
+ * Whether the VM's accelerator can run an operating system on this host; if not, *summary (len_bytes long) says why in
+ * one line. Takes some milliseconds. Any thread, no lock held.
  */
 bool vm_is_full_speed(const struct vm *vm, char *summary, size_t len_bytes);
 /* "kvm" or "soft". */
@@ -145,6 +145,8 @@ const char *vm_accelerator_name(const struct vm *vm);
  * starts, it should.
  */
 bool vm_is_interpreted(const struct vm *vm);
+/* Why the accelerators before it weren't taken: one line about the last of them, or "". */
+const char *vm_passed_over(const struct vm *vm);
 /* Where the interrupt controllers are: what was asked for, or USER if the accelerator has none. */
 enum vm_irqchip vm_irqchip(const struct vm *vm);
 
