@@ -7,6 +7,7 @@ Prints TAP. Tests that run a guest (a few instructions, made here) are skipped w
 import bz2
 import lzma
 import os
+import re
 import pty
 import select
 import signal
@@ -36,8 +37,11 @@ def test(function):
 
 
 def run(*args, prefix=(), **more):
-    return subprocess.run([*prefix, HEDDLE, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    """Where KVM has no hardware behind it, heddle says in a line that the software CPU runs: that line is left out here."""
+    done = subprocess.run([*prefix, HEDDLE, *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace", timeout=WAIT_S, **more)
+    done.stderr = re.sub("^heddle: kvm: .*; using accelerator 'soft'\n", "", done.stderr, flags=re.M)
+    return done
 
 
 def check(condition, *what):
@@ -370,7 +374,7 @@ def a_debug_console_s_writes_are_coalesced_and_all_come_out():
         says = b"".join(out_byte(DEBUG_PORT, byte) for byte in text)
         # What was written just before the end isn't lost; the writes didn't each leave the guest.
         kernel.write_bytes(multiboot(says + out_byte(EXIT_PORT, 3) + b"\xfa\xf4\xeb\xfd"))
-        done = run(*BASE, "-kernel", kernel, "-debugcon", f"file:{out}", "-trace", "vcpu_exit", "-D", log)
+        done = run(*BASE, "-accel", "kvm", "-kernel", kernel, "-debugcon", f"file:{out}", "-trace", "vcpu_exit", "-D", log)
         check(done.returncode == 7 and out.read_bytes() == text, done, out.read_bytes())
         exits = log.read_text().count("reason 2 ")
         check(0 < exits < len(text) / 2, exits, "exits for", len(text), "writes")

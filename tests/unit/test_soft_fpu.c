@@ -4,11 +4,10 @@
  * and memory full of edge cases, in all rounding modes, with and without unmasked exceptions. Registers, flags, memory
  * and the fault must agree. SOFT_FPU_ROUNDS and SOFT_FPU_SEED make a longer or another run.
  *
- * The decoder, the MMU and the segments aren't here: instructions are assembled and decoded by hand from their
- * definition, and linear addresses are the host's.
+ * The decoder isn't here: instructions are assembled and decoded by hand from their definition.
  */
-#include <setjmp.h>
 #include <stdarg.h>
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +16,9 @@
 
 #include <cmocka.h>
 
+#include "soft_fpu_fixture.h"
 #include "soft_native.h"
+#include "soft_operands.h"
 
 #include "base/compiler.h"
 #include "vcpu/soft/exception.h"
@@ -30,244 +31,7 @@
 #include "vcpu/soft/system.h"
 #include "vcpu/soft/x87.h"
 
-#define MEMORY_BYTES 1024
-#define TEST_ROUNDS  150
-
-static struct soft_cpu cpu;
-static uint8_t memory[MEMORY_BYTES] __attribute__((aligned(4096)));
-
-/* --- doubles of what isn't here ----------------------------------------------------------------------------------- */
-
-HDL_NORETURN void soft_raise(struct soft_cpu *c, enum soft_vector vector)
-{
-    c->fault = (struct soft_fault){.vector = (uint8_t)vector};
-    longjmp(c->fault_target, 1);
-}
-
-HDL_NORETURN void soft_raise_error(struct soft_cpu *c, enum soft_vector vector, uint32_t error)
-{
-    soft_raise(c, vector);
-}
-
-uint64_t soft_offset(const struct soft_cpu *c, const struct soft_insn *insn)
-{
-    return c->gpr[insn->base] + (uint64_t)(int64_t)insn->disp;
-}
-
-uint64_t soft_linear(struct soft_cpu *c, unsigned segment, uint64_t offset, unsigned size_bytes,
-                     enum soft_access access)
-{
-    return offset;
-}
-
-uint64_t soft_ea(struct soft_cpu *c, const struct soft_insn *insn, unsigned size_bytes, enum soft_access access)
-{
-    return soft_offset(c, insn);
-}
-
-uint64_t soft_load_slow(struct soft_cpu *c, uint64_t linear, unsigned size_bytes)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, (const void *)linear, size_bytes);
-    return value;
-}
-
-void soft_store_slow(struct soft_cpu *c, uint64_t linear, unsigned size_bytes, uint64_t value)
-{
-    memcpy((void *)linear, &value, size_bytes);
-}
-
-void soft_read_bytes(struct soft_cpu *c, uint64_t linear, void *buffer, unsigned len_bytes)
-{
-    memcpy(buffer, (const void *)linear, len_bytes);
-}
-
-void soft_write_bytes(struct soft_cpu *c, uint64_t linear, const void *buffer, unsigned len_bytes)
-{
-    memcpy((void *)linear, buffer, len_bytes);
-}
-
-void soft_probe_write(struct soft_cpu *c, uint64_t linear, unsigned size_bytes)
-{
-}
-
-uint32_t soft_arithmetic_flags(const struct soft_cpu *c)
-{
-    assert_int_equal(c->cc_op, SOFT_CC(CC_FLAGS, 0));
-    return (uint32_t)c->cc_src;
-}
-
-/* --- random ------------------------------------------------------------------------------------------------------- */
-
-static uint64_t random_state;
-
-static uint64_t random_u64(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 */
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static unsigned random_below(unsigned limit)
-{
-    return (unsigned)(random_u64() % limit);
-}
-
-static uint64_t random_integer(void)
-{
-    static const uint64_t edges[] = {
-        0,          1,          2,         0x7f,       0x80,       0xff, 0x7fff, 0x8000,          0xffff, 0x7fffffff,
-        0x80000000, 0xffffffff, INT64_MAX, 1ULL << 63, UINT64_MAX, 16,   17,     UINT64_MAX - 15, 5,      63};
-
-    switch (random_below(4)) {
-    case 0:
-        return edges[random_below(ARRAY_SIZE(edges))];
-    case 1:
-        return random_below(40);
-    default:
-        return random_u64();
-    }
-}
-
-static uint32_t random_float(void)
-{
-    static const uint32_t edges[] = {0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000,
-                                     0x7fc00000, 0x7f800001, 0xffa00000, 0x00000001, 0x807fffff, 0x00800000,
-                                     0x7f7fffff, 0x3f000000, 0x3fc00000, 0x40200000, 0x4f000000, 0xcf000000,
-                                     0x5f000000, 0x4effffff, 0x34000000};
-
-    switch (random_below(3)) {
-    case 0:
-        return edges[random_below(ARRAY_SIZE(edges))];
-    case 1: /* of a like magnitude as others */
-        return (uint32_t)(random_u64() & 0x807fffff) | (0x3c + random_below(8)) << 24;
-    default:
-        return (uint32_t)random_u64();
-    }
-}
-
-static uint64_t random_double(void)
-{
-    static const uint64_t edges[] = {0,
-                                     0x8000000000000000,
-                                     0x3ff0000000000000,
-                                     0xbff0000000000000,
-                                     0x7ff0000000000000,
-                                     0xfff0000000000000,
-                                     0x7ff8000000000000,
-                                     0x7ff0000000000001,
-                                     0xfff4000000000000,
-                                     0x0000000000000001,
-                                     0x800fffffffffffff,
-                                     0x0010000000000000,
-                                     0x7fefffffffffffff,
-                                     0x3fe0000000000000,
-                                     0x3ff8000000000000,
-                                     0x4004000000000000,
-                                     0x41e0000000000000,
-                                     0xc1e0000000000000,
-                                     0x43e0000000000000,
-                                     0x41dfffffffc00000,
-                                     0x47efffffffffffff,
-                                     0x380fffffffffffff,
-                                     0x3690000000000000};
-
-    switch (random_below(3)) {
-    case 0:
-        return edges[random_below(ARRAY_SIZE(edges))];
-    case 1:
-        return (random_u64() & 0x800fffffffffffff) | (uint64_t)(0x3f8 + random_below(24)) << 52;
-    default:
-        return random_u64();
-    }
-}
-
-/* 80 bits, with all the encodings that no processor since the 387 produces. */
-static void random_st(uint8_t bytes[10])
-{
-    static const struct {
-        uint64_t mantissa;
-        uint16_t exponent;
-    } edges[] = {
-        {0, 0},
-        {0, 0x8000},
-        {1ULL << 63, 0x3fff},
-        {1ULL << 63, 0xbfff},
-        {1ULL << 63, 0x7fff},
-        {1ULL << 63, 0xffff},
-        {3ULL << 62, 0xffff},
-        {0x8000000000000001, 0x7fff},
-        {0xa000000000000000, 0xffff},
-        {1, 0},
-        {0x7fffffffffffffff, 0x8000},
-        {1ULL << 63, 0},
-        {0x4000000000000000, 0x3fff},
-        {0, 0x7fff},
-        {0x1234, 0x7fff},
-        {UINT64_MAX, 0x7ffe},
-        {1ULL << 63, 1},
-        {0xc90fdaa22168c235, 0x4000},
-        {0xc90fdaa22168c235, 0x3ffe},
-        {1ULL << 63, 0x403e},
-        {1ULL << 63, 0xc03e},
-        {1ULL << 63, 0xc01e},
-        {1ULL << 63, 0x400e},
-        {0xc000000000000000, 0x3fff},
-        {0xa000000000000000, 0x4000},
-        {1ULL << 63, 0x3ffe},
-        {0xfffffffffffffc00, 0x43fe},
-        {0xffffff8000000000, 0x407e},
-        {1ULL << 63, 0x3c00},
-        {0xde0b6b3a763ffff0, 0x403a},
-    };
-    uint64_t mantissa = random_u64();
-    uint16_t exponent = (uint16_t)random_u64();
-    unsigned edge = random_below(ARRAY_SIZE(edges));
-
-    switch (random_below(4)) {
-    case 0:
-        mantissa = edges[edge].mantissa;
-        exponent = edges[edge].exponent;
-        break;
-    case 1:
-        exponent = (uint16_t)((exponent & 0x8000) | (0x3fff - 8 + random_below(80)));
-        mantissa |= 1ULL << 63;
-        break;
-    case 2:
-        exponent = (uint16_t)((exponent & 0x8000) | (0x3fff - 4 + random_below(8)));
-        mantissa |= 1ULL << 63;
-        mantissa &= random_below(2) ? UINT64_MAX << 40 : UINT64_MAX << 11;
-        break;
-    default:
-        mantissa |= random_below(4) ? 1ULL << 63 : 0;
-        break;
-    }
-    memcpy(bytes, &mantissa, 8);
-    memcpy(bytes + 8, &exponent, 2);
-}
-
-/* Sixteen bytes: floats, doubles, integers of all widths, text. */
-static void random_vector(uint8_t bytes[16])
-{
-    unsigned kind = random_below(6);
-    uint64_t value;
-    uint32_t single;
-
-    for (unsigned i = 0; i < 16; i += 4) {
-        single = kind == 1 ? (uint32_t)random_integer() : random_float();
-        memcpy(bytes + i, &single, 4);
-    }
-    for (unsigned i = 0; i < 16 && kind >= 2; i += 8) {
-        value = kind == 2 ? random_integer() : kind == 3 ? random_u64() : random_double();
-        memcpy(bytes + i, &value, 8);
-    }
-    for (unsigned i = 0; i < 16 && kind == 5; i++) {
-        bytes[i] = random_below(8) ? (uint8_t)('a' + random_below(4)) : 0;
-    }
-}
+#define TEST_ROUNDS 150
 
 /* --- a case ------------------------------------------------------------------------------------------------------- */
 
@@ -277,7 +41,7 @@ struct test_case {
     uint8_t code[SOFT_INSN_BYTES_MAX];
     unsigned len_bytes;
     struct native_state before, native, soft;
-    uint8_t memory_before[MEMORY_BYTES], memory_native[MEMORY_BYTES];
+    uint8_t memory_before[FIXTURE_MEMORY_BYTES], memory_native[FIXTURE_MEMORY_BYTES];
     int native_fault, soft_fault;
 };
 
@@ -431,7 +195,7 @@ static void case_fill_fpu(struct test_case *test, bool unmasked)
 
 static void case_fill_memory(struct test_case *test)
 {
-    for (unsigned i = 0; i < MEMORY_BYTES; i += 16) {
+    for (unsigned i = 0; i < FIXTURE_MEMORY_BYTES; i += 16) {
         random_vector(test->memory_before + i);
     }
     if (case_is_x87(test)) {
@@ -464,9 +228,9 @@ static void case_fill(struct test_case *test)
     for (unsigned i = 0; i < 16; i++) {
         test->before.gpr[i] = random_integer();
     }
-    test->before.gpr[CPU_RSI] = (uintptr_t)memory + (is_sha ? 0 : misaligned);
+    test->before.gpr[CPU_RSI] = (uintptr_t)fixture_memory + (is_sha ? 0 : misaligned);
     if (test->def->opcode == 0xf7 && test->def->map == SOFT_MAP_0F) {
-        test->before.gpr[CPU_RDI] = (uintptr_t)memory + random_below(64);
+        test->before.gpr[CPU_RDI] = (uintptr_t)fixture_memory + random_below(64);
     }
     test->before.rflags = RFLAGS_FIXED | (random_u64() & RFLAGS_ARITHMETIC);
     case_fill_fpu(test, unmasked);
@@ -477,58 +241,27 @@ static void case_fill(struct test_case *test)
 
 static void run_native(struct test_case *test)
 {
-    memcpy(memory, test->memory_before, MEMORY_BYTES);
+    memcpy(fixture_memory, test->memory_before, FIXTURE_MEMORY_BYTES);
     test->native = test->before;
     test->native_fault = native_run(&test->native, test->code, test->len_bytes);
-    memcpy(test->memory_native, memory, MEMORY_BYTES);
-}
-
-/* The page of `memory` is in the TLB or isn't. */
-static void soft_prepare(const struct native_state *state, bool in_tlb)
-{
-    uint64_t page = (uintptr_t)memory;
-    struct soft_tlb_entry *entry;
-
-    cpu.tlb = cpu.tlb_state.bank[SOFT_TLB_USER];
-    cpu.tlb_tag = 1;
-    entry = soft_tlb_entry(&cpu, page);
-    *entry = (struct soft_tlb_entry){.read = in_tlb ? page + 1 : 0, .write = in_tlb ? page + 1 : 0};
-    cpu.mode = SOFT_MODE_64 | SOFT_MODE_PROTECTED | SOFT_MODE_FLAT;
-    cpu.cr0 = CR0_PE | CR0_NE | CR0_MP | CR0_PG;
-    cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-    memcpy(cpu.gpr, state->gpr, sizeof(state->gpr));
-    soft_set_arithmetic_flags(&cpu, (uint32_t)state->rflags);
-    soft_fpu_from_xsave(&cpu.fpu, state->fx, SOFT_FXSAVE_BYTES);
-    cpu.fpu.xcr0 = XSTATE_ALL;
-    cpu.rip = 0x1000;
-}
-
-/* Returns the vector that was raised, or NATIVE_NO_FAULT. */
-static int soft_execute(const struct soft_insn *insn)
-{
-    bool raised;
-
-    cpu.next_rip = cpu.rip + insn->length;
-    soft_fpu_enter(&cpu);
-    raised = setjmp(cpu.fault_target) != 0;
-    if (!raised) {
-        insn->def->exec(&cpu, insn);
-    }
-    soft_fpu_leave(&cpu);
-    return raised ? cpu.fault.vector : NATIVE_NO_FAULT;
+    memcpy(test->memory_native, fixture_memory, FIXTURE_MEMORY_BYTES);
 }
 
 static void run_soft(struct test_case *test)
 {
     uint8_t area[sizeof(struct soft_area)];
+    struct soft_cpu *cpu = &fixture_cpu;
     uint32_t len_bytes;
 
-    memcpy(memory, test->memory_before, MEMORY_BYTES);
-    soft_prepare(&test->before, random_below(2));
-    test->soft_fault = soft_execute(&test->insn);
-    memcpy(test->soft.gpr, cpu.gpr, sizeof(test->soft.gpr));
-    test->soft.rflags = RFLAGS_FIXED | soft_arithmetic_flags(&cpu);
-    soft_fpu_to_xsave(&cpu.fpu, area, &len_bytes);
+    memcpy(fixture_memory, test->memory_before, FIXTURE_MEMORY_BYTES);
+    fixture_reset(random_below(2));
+    memcpy(cpu->gpr, test->before.gpr, sizeof(test->before.gpr));
+    soft_set_arithmetic_flags(cpu, (uint32_t)test->before.rflags);
+    soft_fpu_from_xsave(&cpu->fpu, test->before.fx, SOFT_FXSAVE_BYTES);
+    test->soft_fault = fixture_execute(&test->insn);
+    memcpy(test->soft.gpr, cpu->gpr, sizeof(test->soft.gpr));
+    test->soft.rflags = RFLAGS_FIXED | soft_arithmetic_flags(cpu);
+    soft_fpu_to_xsave(&cpu->fpu, area, &len_bytes);
     memcpy(test->soft.fx, area, SOFT_FXSAVE_BYTES);
 }
 
@@ -588,9 +321,9 @@ static void print_difference(const struct test_case *test)
                     (unsigned long long)test->native.gpr[i], (unsigned long long)test->soft.gpr[i]);
         }
     }
-    for (unsigned i = 0; i < MEMORY_BYTES; i++) {
-        if (test->memory_native[i] != memory[i]) {
-            fprintf(stderr, "#   memory %#x: native %02x, soft %02x\n", i, test->memory_native[i], memory[i]);
+    for (unsigned i = 0; i < FIXTURE_MEMORY_BYTES; i++) {
+        if (test->memory_native[i] != fixture_memory[i]) {
+            fprintf(stderr, "#   memory %#x: native %02x, soft %02x\n", i, test->memory_native[i], fixture_memory[i]);
         }
     }
 }
@@ -604,7 +337,7 @@ static bool def_is_x87_comparison(const struct soft_insn_def *def)
 /* Padding of FXSAVE's registers in memory, which some processors write and some don't. */
 static void forget_padding(const struct test_case *test, uint8_t *bytes)
 {
-    unsigned at = (unsigned)(test->before.gpr[CPU_RSI] - (uintptr_t)memory);
+    unsigned at = (unsigned)(test->before.gpr[CPU_RSI] - (uintptr_t)fixture_memory);
 
     memset(bytes + at + offsetof(struct soft_area, fop), 0, 2 + 8 + 8);
     memset(bytes + at + offsetof(struct soft_area, mxcsr_mask), 0, 4);
@@ -653,10 +386,10 @@ static bool case_agrees(struct test_case *test)
     struct native_state native = test->native, soft = test->soft;
 
     forget_undefined(test, &native, test->memory_native);
-    forget_undefined(test, &soft, memory);
+    forget_undefined(test, &soft, fixture_memory);
     return test->native_fault == test->soft_fault && memcmp(native.gpr, soft.gpr, sizeof(soft.gpr)) == 0 &&
            native.rflags == soft.rflags && memcmp(native.fx, soft.fx, sizeof(soft.fx)) == 0 &&
-           memcmp(test->memory_native, memory, MEMORY_BYTES) == 0;
+           memcmp(test->memory_native, fixture_memory, FIXTURE_MEMORY_BYTES) == 0;
 }
 
 /* Has rules of its own, and tests below. */
@@ -679,7 +412,7 @@ static unsigned compare_def(const struct soft_insn_def *def, uint64_t seed)
     unsigned wrong = 0;
 
     test.def = def;
-    random_state = seed ^ (uint64_t)def->map << 32 ^ (uint64_t)def->opcode << 16 ^ def->prefix;
+    random_seed(seed ^ (uint64_t)def->map << 32 ^ (uint64_t)def->opcode << 16 ^ def->prefix);
     for (unsigned round = test_rounds(); round > 0; round--) {
         case_assemble(&test);
         if (test.insn.is_memory && test.insn.rex & 1) {

@@ -75,6 +75,13 @@ static inline union soft_st *soft_x87_push(struct soft_fpu *fpu)
     return &fpu->st[fpu->top];
 }
 
+/* In the two parts that the host stores it in: one load over both would wait for them. */
+static inline void soft_x87_copy(union soft_st *dst, const union soft_st *src)
+{
+    dst->mantissa = src->mantissa;
+    dst->exponent = src->exponent;
+}
+
 /* The quiet NaN that stands for "no result" (SDM 1, table 8-3). */
 static inline void soft_x87_set_indefinite(union soft_st *st)
 {

@@ -212,7 +212,6 @@ static inline void x87_remainder(struct soft_cpu *cpu, const struct soft_insn *i
         fpu->fsw &= (uint16_t)~X87_C2;
         return;
     }
-    soft_x87_host_clear(); /* so that the status shows what this instruction did */
     soft_x87_begin_op(fpu);
     status = fn(st, soft_x87_st(fpu, 1));
     has_quotient = (st->exponent & 0x7fff) != 0x7fff && !(status & ~fpu->fcw & X87_BEFORE);

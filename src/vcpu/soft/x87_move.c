@@ -29,8 +29,8 @@ static inline union soft_st *x87_push_checked(struct soft_fpu *fpu)
  */
 typedef uint16_t x87_load_fn(union soft_st *result, uint64_t memory, bool *pushed);
 
-#define X87_LOAD(name, type, text)                                                                                     \
-    static inline uint16_t x87_##name(union soft_st *result, uint64_t memory, bool *pushed)                            \
+#define X87_LOAD_ON_HOST(name, type, text)                                                                             \
+    static __attribute__((noinline)) uint16_t x87_##name(union soft_st *result, uint64_t memory, bool *pushed)         \
     {                                                                                                                  \
         uint32_t status, class = 0;                                                                                    \
         type value = (type)memory;                                                                                     \
@@ -55,40 +55,113 @@ typedef uint16_t x87_load_fn(union soft_st *result, uint64_t memory, bool *pushe
                          : X87_CLOBBERS);                                                                              \
         *pushed = class != (X87_C3 | X87_C0);                                                                          \
         return (uint16_t)status;                                                                                       \
-    }                                                                                                                  \
-    void soft_x87_##name(struct soft_cpu *cpu, const struct soft_insn *insn)                                           \
-    {                                                                                                                  \
-        x87_load(cpu, insn, x87_##name, sizeof(type));                                                                 \
     }
 
-static inline void x87_load(struct soft_cpu *cpu, const struct soft_insn *insn, x87_load_fn *fn, unsigned size_bytes)
+X87_LOAD_ON_HOST(fld_m32, uint32_t, "flds")
+X87_LOAD_ON_HOST(fld_m64, uint64_t, "fldl")
+
+/* Fetches the operand. Returns the new ST(0), or NULL after an overflow. */
+static inline union soft_st *x87_load_begin(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned size_bytes,
+                                            uint64_t *value)
 {
-    struct soft_fpu *fpu = &cpu->fpu;
     struct soft_x87_memory memory;
-    union soft_st result;
-    uint64_t value;
-    bool pushed;
 
     soft_x87_wait(cpu);
     memory = soft_x87_memory(cpu, insn, size_bytes, SOFT_READ);
-    value = soft_load(cpu, memory.linear, size_bytes);
+    *value = soft_load(cpu, memory.linear, size_bytes);
     soft_x87_set_memory_pointers(cpu, insn, &memory);
-    if (unlikely(!soft_x87_is_empty(fpu, 7))) {
-        x87_push_checked(fpu);
-        return;
-    }
+    return x87_push_checked(&cpu->fpu);
+}
+
+/* Denormals, infinities and NaNs; the register was pushed already. */
+static void x87_load_special(struct soft_fpu *fpu, union soft_st *st, x87_load_fn *fn, uint64_t value)
+{
+    bool pushed;
+
     soft_x87_begin_op(fpu);
-    soft_x87_end_op(fpu, fn(&result, value, &pushed), X87_C1, 0);
-    if (likely(pushed)) {
-        *soft_x87_push(fpu) = result;
+    soft_x87_end_op(fpu, fn(st, value, &pushed), X87_C1, 0);
+    if (!pushed) {
+        soft_x87_pop(fpu);
     }
 }
 
-X87_LOAD(fld_m32, uint32_t, "flds")
-X87_LOAD(fld_m64, uint64_t, "fldl")
-X87_LOAD(fild_m16, uint16_t, "filds")
-X87_LOAD(fild_m32, uint32_t, "fildl")
-X87_LOAD(fild_m64, uint64_t, "fildll")
+/* A number of the given format is normal or zero: then it is converted without the host, exactly and silently. */
+static inline void x87_load_float(struct soft_cpu *cpu, const struct soft_insn *insn, x87_load_fn *fn,
+                                  unsigned size_bytes, unsigned fraction_bits)
+{
+    unsigned exponent_bits = 8 * size_bytes - 1 - fraction_bits;
+    unsigned exponent_max = (1u << exponent_bits) - 1;
+    unsigned exponent;
+    uint64_t value, fraction;
+    uint16_t sign;
+    union soft_st *st = x87_load_begin(cpu, insn, size_bytes, &value);
+
+    if (unlikely(!st)) {
+        return;
+    }
+    fraction = value & ((UINT64_C(1) << fraction_bits) - 1);
+    exponent = (unsigned)(value >> fraction_bits) & exponent_max;
+    sign = (uint16_t)(value >> (8 * size_bytes - 1)) << 15;
+    if (likely(exponent - 1 < exponent_max - 1)) {
+        st->mantissa = UINT64_C(1) << 63 | fraction << (63 - fraction_bits);
+        st->exponent = (uint16_t)(sign | (exponent + 0x3fff - (exponent_max >> 1)));
+    } else if (exponent == 0 && fraction == 0) {
+        st->mantissa = 0;
+        st->exponent = sign;
+    } else {
+        x87_load_special(&cpu->fpu, st, fn, value);
+        return;
+    }
+    cpu->fpu.fsw &= (uint16_t)~X87_C1;
+}
+
+void soft_x87_fld_m32(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+    x87_load_float(cpu, insn, x87_fld_m32, 4, 23);
+}
+
+void soft_x87_fld_m64(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+    x87_load_float(cpu, insn, x87_fld_m64, 8, 52);
+}
+
+/* Every integer is exact. */
+static inline void x87_load_integer(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned size_bytes)
+{
+    uint64_t value;
+    union soft_st *st = x87_load_begin(cpu, insn, size_bytes, &value);
+    unsigned unused = 64 - 8 * size_bytes, zeros;
+    int64_t number;
+
+    if (unlikely(!st)) {
+        return;
+    }
+    number = (int64_t)(value << unused) >> unused;
+    st->mantissa = 0;
+    st->exponent = 0;
+    if (number != 0) {
+        value = number < 0 ? -(uint64_t)number : (uint64_t)number;
+        zeros = (unsigned)__builtin_clzll(value);
+        st->mantissa = value << zeros;
+        st->exponent = (uint16_t)((number < 0 ? 0x8000 : 0) | (0x3fff + 63 - zeros));
+    }
+    cpu->fpu.fsw &= (uint16_t)~X87_C1;
+}
+
+void soft_x87_fild_m16(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+    x87_load_integer(cpu, insn, 2);
+}
+
+void soft_x87_fild_m32(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+    x87_load_integer(cpu, insn, 4);
+}
+
+void soft_x87_fild_m64(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+    x87_load_integer(cpu, insn, 8);
+}
 
 /* 80 bits are moved as they are. */
 void soft_x87_fld_m80(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -103,7 +176,7 @@ void soft_x87_fld_m80(struct soft_cpu *cpu, const struct soft_insn *insn)
     soft_x87_set_memory_pointers(cpu, insn, &memory);
     st = x87_push_checked(&cpu->fpu);
     if (st) {
-        *st = value;
+        soft_x87_copy(st, &value);
         cpu->fpu.fsw &= (uint16_t)~X87_C1;
     }
 }
@@ -184,14 +257,23 @@ static inline void x87_store(struct soft_cpu *cpu, const struct soft_insn *insn,
     }
 }
 
-/* The host's register is emptied by EMMS, as a popping instruction that was stopped has left it there. */
-#define X87_STORE(name, type, text, stops, pop)                                                                        \
+/* An instruction that pops leaves the host's register where it is when it is stopped. */
+#define X87_STATUS_POPPING                                                                                             \
+    "fnstsw %w[status]\n\t"                                                                                            \
+    "testb $0x80, %b[status]\n\t"                                                                                      \
+    "jz 1f\n\t"                                                                                                        \
+    "fnclex\n\t"                                                                                                       \
+    "ffree %%st(0)\n"                                                                                                  \
+    "1:"
+#define X87_STATUS_LEAVING X87_STATUS "fstp %%st(0)"
+
+#define X87_STORE(name, type, text, after, stops, pop)                                                                 \
     static inline uint16_t x87_##name(const union soft_st *st, uint64_t *memory)                                       \
     {                                                                                                                  \
         uint16_t status;                                                                                               \
         type value = 0;                                                                                                \
                                                                                                                        \
-        __asm__ volatile("fldt %[st]\n\t" text " %[value]\n\t" X87_STATUS "emms"                                       \
+        __asm__ volatile("fldt %[st]\n\t" text " %[value]\n\t" after                                                   \
                          : [value] "+m"(value), [status] "=&a"(status)                                                 \
                          : [st] "m"(st->value)                                                                         \
                          : X87_CLOBBERS);                                                                              \
@@ -205,18 +287,18 @@ static inline void x87_store(struct soft_cpu *cpu, const struct soft_insn *insn,
 
 #define X87_STOPS_FLOAT (X87_IE | X87_DE | X87_OE | X87_UE)
 
-X87_STORE(fst_m32, uint32_t, "fsts", X87_STOPS_FLOAT, false)
-X87_STORE(fst_m64, uint64_t, "fstl", X87_STOPS_FLOAT, false)
-X87_STORE(fstp_m32, uint32_t, "fsts", X87_STOPS_FLOAT, true)
-X87_STORE(fstp_m64, uint64_t, "fstl", X87_STOPS_FLOAT, true)
-X87_STORE(fist_m16, uint16_t, "fists", X87_IE, false)
-X87_STORE(fist_m32, uint32_t, "fistl", X87_IE, false)
-X87_STORE(fistp_m16, uint16_t, "fistps", X87_IE, true)
-X87_STORE(fistp_m32, uint32_t, "fistpl", X87_IE, true)
-X87_STORE(fistp_m64, uint64_t, "fistpll", X87_IE, true)
-X87_STORE(fisttp_m16, uint16_t, "fisttps", X87_IE, true)
-X87_STORE(fisttp_m32, uint32_t, "fisttpl", X87_IE, true)
-X87_STORE(fisttp_m64, uint64_t, "fisttpll", X87_IE, true)
+X87_STORE(fst_m32, uint32_t, "fsts", X87_STATUS_LEAVING, X87_STOPS_FLOAT, false)
+X87_STORE(fst_m64, uint64_t, "fstl", X87_STATUS_LEAVING, X87_STOPS_FLOAT, false)
+X87_STORE(fstp_m32, uint32_t, "fsts", X87_STATUS_LEAVING, X87_STOPS_FLOAT, true)
+X87_STORE(fstp_m64, uint64_t, "fstl", X87_STATUS_LEAVING, X87_STOPS_FLOAT, true)
+X87_STORE(fist_m16, uint16_t, "fists", X87_STATUS_LEAVING, X87_IE, false)
+X87_STORE(fist_m32, uint32_t, "fistl", X87_STATUS_LEAVING, X87_IE, false)
+X87_STORE(fistp_m16, uint16_t, "fists", X87_STATUS_LEAVING, X87_IE, true)
+X87_STORE(fistp_m32, uint32_t, "fistl", X87_STATUS_LEAVING, X87_IE, true)
+X87_STORE(fistp_m64, uint64_t, "fistpll", X87_STATUS_POPPING, X87_IE, true)
+X87_STORE(fisttp_m16, uint16_t, "fisttps", X87_STATUS_POPPING, X87_IE, true)
+X87_STORE(fisttp_m32, uint32_t, "fisttpl", X87_STATUS_POPPING, X87_IE, true)
+X87_STORE(fisttp_m64, uint64_t, "fisttpll", X87_STATUS_POPPING, X87_IE, true)
 
 void soft_x87_fstp_m80(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
@@ -234,7 +316,7 @@ void soft_x87_fstp_m80(struct soft_cpu *cpu, const struct soft_insn *insn)
         }
         soft_x87_set_indefinite(&value);
     } else {
-        value = *soft_x87_st(fpu, 0);
+        soft_x87_copy(&value, soft_x87_st(fpu, 0));
     }
     soft_store80(cpu, memory.linear, &value);
     soft_x87_set_memory_pointers(cpu, insn, &memory);
@@ -246,7 +328,7 @@ static inline uint16_t x87_to_bcd(const union soft_st *st, union soft_st *bcd)
 {
     uint16_t status;
 
-    __asm__ volatile("fldt %[st]\n\tfbstp %[bcd]\n\t" X87_STATUS "emms"
+    __asm__ volatile("fldt %[st]\n\tfbstp %[bcd]\n\t" X87_STATUS_POPPING
                      : [bcd] "+m"(bcd->bytes), [status] "=&a"(status)
                      : [st] "m"(st->value)
                      : X87_CLOBBERS);
@@ -293,10 +375,10 @@ void soft_x87_fld(struct soft_cpu *cpu, const struct soft_insn *insn)
         }
         return;
     }
-    value = *soft_x87_st(fpu, insn->modrm & 7);
+    soft_x87_copy(&value, soft_x87_st(fpu, insn->modrm & 7));
     st = x87_push_checked(fpu);
     if (st) {
-        *st = value;
+        soft_x87_copy(st, &value);
         fpu->fsw &= (uint16_t)~X87_C1;
     }
 }
@@ -314,7 +396,7 @@ static inline void x87_copy(struct soft_cpu *cpu, const struct soft_insn *insn, 
         }
         soft_x87_set_indefinite(soft_x87_st(fpu, dst));
     } else {
-        *soft_x87_st(fpu, dst) = *soft_x87_st(fpu, 0);
+        soft_x87_copy(soft_x87_st(fpu, dst), soft_x87_st(fpu, 0));
         fpu->fsw &= (uint16_t)~X87_C1;
     }
     fpu->valid |= (uint8_t)(1u << ((fpu->top + dst) & 7));
@@ -367,9 +449,9 @@ void soft_x87_fxch(struct soft_cpu *cpu, const struct soft_insn *insn)
         }
         fpu->valid |= (uint8_t)(1u << fpu->top | 1u << ((fpu->top + i) & 7));
     }
-    was = *a;
-    *a = *b;
-    *b = was;
+    soft_x87_copy(&was, a);
+    soft_x87_copy(a, b);
+    soft_x87_copy(b, &was);
 }
 
 /* DA: below, equal, below or equal, unordered; DB: the opposite. */
@@ -394,6 +476,6 @@ void soft_x87_fcmov(struct soft_cpu *cpu, const struct soft_insn *insn)
         return;
     }
     if (x87_condition(cpu, insn)) {
-        *soft_x87_st(fpu, 0) = *soft_x87_st(fpu, i);
+        soft_x87_copy(soft_x87_st(fpu, 0), soft_x87_st(fpu, i));
     }
 }

@@ -110,7 +110,7 @@ static inline void x87_one_to_two(struct soft_cpu *cpu, const struct soft_insn *
     status = fn(soft_x87_st(fpu, 0), &pushed, &moved);
     soft_x87_end_op(fpu, status, condition, X87_BEFORE);
     if (moved) {
-        *soft_x87_push(fpu) = pushed;
+        soft_x87_copy(soft_x87_push(fpu), &pushed);
     }
 }
 
