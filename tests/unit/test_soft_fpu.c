@@ -210,6 +210,11 @@ static void case_fill_memory(struct test_case *test)
         }
         test->memory_before[9] &= 0x80;
     }
+    if (strcmp(test->def->name, "ldmxcsr") == 0) { /* some processors have a bit 17 */
+        for (unsigned i = 0; i < FIXTURE_MEMORY_BYTES; i++) {
+            test->memory_before[i] &= 0xfd;
+        }
+    }
     if (strcmp(test->def->name, "fxrstor") == 0) {
         struct native_state was = test->before;
 

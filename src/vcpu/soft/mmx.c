@@ -213,7 +213,7 @@ MMX_EXEC(movd_to_gpr)
 
     soft_x87_wait(cpu);
     if (insn->is_memory) {
-        soft_store(cpu, soft_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
+        soft_store(cpu, soft_vector_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
     } else {
         soft_sse_set_gpr(cpu, insn, insn->rm, value);
     }
@@ -236,7 +236,7 @@ MMX_EXEC(movq_store)
 
     soft_x87_wait(cpu);
     if (insn->is_memory) {
-        soft_store(cpu, soft_ea(cpu, insn, 8, SOFT_WRITE), 8, value);
+        soft_store(cpu, soft_vector_ea(cpu, insn, 8, SOFT_WRITE), 8, value);
         soft_mmx_transition(&cpu->fpu);
     } else {
         soft_mmx_transition(&cpu->fpu);

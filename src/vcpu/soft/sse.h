@@ -47,7 +47,7 @@ static inline void soft_set_xmm(struct soft_cpu *cpu, unsigned n, __m128i value)
 /* The address of a 16-byte operand that has to be aligned. */
 static inline uint64_t soft_sse_aligned(struct soft_cpu *cpu, const struct soft_insn *insn, enum soft_access access)
 {
-    uint64_t linear = soft_ea(cpu, insn, 16, access);
+    uint64_t linear = soft_vector_ea(cpu, insn, 16, access);
 
     if (unlikely(linear & 15)) {
         soft_raise_error(cpu, VECTOR_GP, 0);
@@ -58,7 +58,7 @@ static inline uint64_t soft_sse_aligned(struct soft_cpu *cpu, const struct soft_
 /* A scalar in memory. */
 static inline uint64_t soft_sse_load(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned bytes)
 {
-    return soft_load(cpu, soft_ea(cpu, insn, bytes, SOFT_READ), bytes);
+    return soft_load(cpu, soft_vector_ea(cpu, insn, bytes, SOFT_READ), bytes);
 }
 
 /* The xmm/m operand: 16 bytes aligned, or fewer with zeros above. */

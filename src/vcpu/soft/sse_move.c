@@ -11,7 +11,8 @@ SSE_EXEC(load_aligned)
 
 SSE_EXEC(load_unaligned)
 {
-    __m128i value = insn->is_memory ? soft_load128(cpu, soft_ea(cpu, insn, 16, SOFT_READ)) : soft_xmm(cpu, insn->rm);
+    __m128i value =
+        insn->is_memory ? soft_load128(cpu, soft_vector_ea(cpu, insn, 16, SOFT_READ)) : soft_xmm(cpu, insn->rm);
 
     soft_set_xmm(cpu, insn->reg, value);
 }
@@ -28,7 +29,7 @@ SSE_EXEC(store_aligned)
 SSE_EXEC(store_unaligned)
 {
     if (insn->is_memory) {
-        soft_store128(cpu, soft_ea(cpu, insn, 16, SOFT_WRITE), soft_xmm(cpu, insn->reg));
+        soft_store128(cpu, soft_vector_ea(cpu, insn, 16, SOFT_WRITE), soft_xmm(cpu, insn->reg));
     } else {
         soft_set_xmm(cpu, insn->rm, soft_xmm(cpu, insn->reg));
     }
@@ -38,7 +39,7 @@ SSE_EXEC(store_unaligned)
 
 static inline void sse_store_u64(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned bytes, uint64_t value)
 {
-    soft_store(cpu, soft_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
+    soft_store(cpu, soft_vector_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
 }
 
 /* MOVSS, MOVSD, MOVQ from memory: zeros above. */

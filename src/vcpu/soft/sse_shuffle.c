@@ -91,7 +91,7 @@ SSE_EXEC(insertps)
 static inline void sse_extract(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned bytes, uint64_t value)
 {
     if (insn->is_memory) {
-        soft_store(cpu, soft_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
+        soft_store(cpu, soft_vector_ea(cpu, insn, bytes, SOFT_WRITE), bytes, value);
     } else {
         cpu->gpr[insn->rm] = value;
     }

@@ -22,7 +22,8 @@ static inline struct string_operands string_operands(struct soft_cpu *cpu, const
     struct string_operands operands = {
         .a = soft_xmm(cpu, insn->reg), .a_length = cpu->gpr[CPU_RAX], .b_length = cpu->gpr[CPU_RDX]};
 
-    operands.b = insn->is_memory ? soft_load128(cpu, soft_ea(cpu, insn, 16, SOFT_READ)) : soft_xmm(cpu, insn->rm);
+    operands.b =
+        insn->is_memory ? soft_load128(cpu, soft_vector_ea(cpu, insn, 16, SOFT_READ)) : soft_xmm(cpu, insn->rm);
     return operands;
 }
 

@@ -8,7 +8,28 @@
 
 #include <emmintrin.h>
 
+#include "vcpu/soft/insn.h"
 #include "vcpu/soft/mem.h"
+#include "vcpu/soft/segment.h"
+
+/*
+ * soft_ea for a memory operand, inline for the common case: 64-bit mode, no segment base. Everything else, faults too,
+ * is soft_ea's.
+ */
+static inline uint64_t soft_vector_ea(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned size_bytes,
+                                      enum soft_access access)
+{
+    unsigned base = insn->base != SOFT_NO_REG ? insn->base : SOFT_REG_ZERO;
+    unsigned index = insn->index != SOFT_NO_REG ? insn->index : SOFT_REG_ZERO;
+    uint64_t linear = (uint64_t)(int64_t)insn->disp + cpu->gpr[base] + (cpu->gpr[index] << insn->scale);
+
+    linear += insn->rip_relative ? cpu->next_rip : 0;
+    if (likely((cpu->mode & SOFT_MODE_64) && insn->segment < CPU_FS && insn->addr_bytes == 8 &&
+               soft_is_canonical(linear) && soft_is_canonical(linear + size_bytes - 1))) {
+        return linear;
+    }
+    return soft_ea(cpu, insn, size_bytes, access);
+}
 
 static inline SOFT_GUEST_ACCESS __m128i soft_load128(struct soft_cpu *cpu, uint64_t linear)
 {

@@ -17,6 +17,7 @@
 #include "vcpu/soft/insn.h"
 #include "vcpu/soft/mem.h"
 #include "vcpu/soft/segment.h"
+#include "vcpu/soft/vector_mem.h"
 
 /* The status word's bits (SDM 1, 8.1.3). */
 enum {
@@ -145,8 +146,13 @@ struct soft_x87_memory {
 static inline struct soft_x87_memory soft_x87_memory(struct soft_cpu *cpu, const struct soft_insn *insn,
                                                      unsigned size_bytes, enum soft_access access)
 {
-    uint64_t offset = soft_offset(cpu, insn);
+    uint64_t offset;
 
+    if (likely((cpu->mode & SOFT_MODE_64) && insn->segment < CPU_FS)) {
+        offset = soft_vector_ea(cpu, insn, size_bytes, access);
+        return (struct soft_x87_memory){offset, offset};
+    }
+    offset = soft_offset(cpu, insn);
     return (struct soft_x87_memory){offset, soft_linear(cpu, insn->segment, offset, size_bytes, access)};
 }
 
