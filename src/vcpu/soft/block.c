@@ -383,7 +383,7 @@ static struct soft_block *crossing_build(struct soft_cpu *cpu, const uint8_t *ho
 
     build_begin(cpu, host, rip, &build);
     second_bytes = SOFT_INSN_BYTES_MAX - MIN(build.page_bytes, (unsigned)SOFT_INSN_BYTES_MAX);
-    *again = !build_mark(cpu, host, build.page_bytes) | !build_mark(cpu, second, second_bytes);
+    *again = !build_mark(cpu, host, build.page_bytes) || !build_mark(cpu, second, second_bytes);
     if (*again) {
         return NULL;
     }

@@ -21,6 +21,7 @@
 #include "vcpu/soft/exception.h"
 #include "vcpu/soft/memory.h"
 #include "vcpu/soft/mmu.h"
+#include "vcpu/soft/operand.h"
 #include "vcpu/soft/segment.h"
 
 /* --- addresses ---------------------------------------------------------------------------------------------------- */
@@ -45,7 +46,8 @@ static inline unsigned page_bytes_left(uint64_t linear)
 
 static inline void alignment_check(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
 {
-    if (unlikely(cpu->tlb_state.current == SOFT_TLB_USER_ALIGNED && linear % size_bytes != 0)) {
+    if (unlikely(cpu->tlb_state.current == SOFT_TLB_USER_ALIGNED && size_bytes <= 8 &&
+                 (size_bytes & (size_bytes - 1)) == 0 && linear % size_bytes != 0)) {
         soft_raise_error(cpu, VECTOR_AC, 0);
     }
 }
@@ -455,14 +457,11 @@ void soft_store_system(struct soft_cpu *cpu, uint64_t linear, unsigned size_byte
     bank_store(cpu, system_bank(cpu), linear, size_bytes, value);
 }
 
-/* The host's CPU is the guest's kind: LOCK on any alignment is LOCK on any alignment. */
 static SOFT_GUEST_ACCESS void host_or32(void *host, uint32_t set, uint32_t clear)
 {
-    soft_guest_u32 *word = host;
-    uint32_t value = *word;
+    uint64_t value = *(const soft_guest_u32 *)host;
 
-    while (
-        !__atomic_compare_exchange_n(word, &value, (value | set) & ~clear, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+    while (!soft_host_exchange(host, sizeof(uint32_t), &value, ((uint32_t)value | set) & ~clear)) {
     }
 }
 
