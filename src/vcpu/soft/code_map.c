@@ -31,8 +31,8 @@
  *   waiter: waiters; then news_seen and place                                       -- is woken, or need not wait
  *   vCPU:   news_seen or place; then waiters
  *
- * A mark that is taken away (unmark) is one whose blocks everybody was told to drop before: the swap fails if a mark
- * was made since the word was read.
+ * A mark that is taken away is one whose blocks everybody was told to drop before: the swap fails if a mark was made
+ * since the word was read, and a mark is made anew if its maker hears of a change before it has a block.
  *
  * Waiting. Only a vCPU that is quiet itself waits, for one that isn't, so no two wait for each other: each wait ends
  * after one block of the other. The stopper (soft_world_stop) is one at a time, claimed while quiet; who is about to
@@ -227,6 +227,7 @@ static bool news_act(struct soft_cpu *cpu, uint64_t from, uint64_t to)
             return false;
         }
         if (!news.protect) {
+            cpu->member->changes++;
             soft_blocks_invalidate(cpu, news.host, news.len_bytes);
         } else if (++protects <= NEWS_PROTECT_MAX) {
             soft_tlb_protect(cpu, page_of(news.host));
@@ -298,6 +299,7 @@ static void member_catch_up(struct soft_cpu *cpu)
     }
     if (unlikely(head != seen)) {
         if (!news_act(cpu, seen, head)) {
+            member->changes++;
             soft_tlb_flush_all(cpu);
             soft_cache_clear(cpu);
         }
@@ -464,32 +466,26 @@ static uint64_t page_mark(_Atomic uint64_t *page, uint64_t chunks)
     return new;
 }
 
-/* Nobody has it writable: to be remembered, unless somebody might have made it so since it was `marked`. */
-static void page_guard(_Atomic uint64_t *page, uint64_t marked)
+/* Nobody has it writable: to be remembered. False: marks were taken since it was `marked`. */
+static bool page_guard(_Atomic uint64_t *page, uint64_t marked)
 {
     uint64_t old = atomic_load_explicit(page, memory_order_relaxed);
 
-    while (((old ^ marked) & PAGE_TAKEN) == 0 && !atomic_compare_exchange_weak(page, &old, old | PAGE_GUARDED)) {
-    }
+    do {
+        if ((old ^ marked) & PAGE_TAKEN) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(page, &old, old | PAGE_GUARDED));
+    return true;
 }
 
-void soft_code_mark(struct soft_cpu *cpu, const uint8_t *host, unsigned len_bytes)
+/* Asks the others to forget that the page is writable, and waits until they have. */
+static void page_protect(struct soft_cpu *cpu, const uint8_t *host_page)
 {
     struct soft_memory *memory = soft_vm_of_cpu(cpu)->memory;
-    struct soft_slot *slot = soft_slot_find(cpu, host);
-    struct news news = {.host = page_of(host), .len_bytes = SOFT_PAGE_BYTES, .protect = true};
-    _Atomic uint64_t *page;
-    uint64_t marked;
+    struct news news = {.host = host_page, .len_bytes = SOFT_PAGE_BYTES, .protect = true};
 
-    if (!slot) {
-        return;
-    }
-    page = soft_slot_page(slot, host);
-    marked = page_mark(page, page_chunks(host, len_bytes));
-    if (likely(marked & PAGE_GUARDED)) {
-        return;
-    }
-    soft_tlb_protect(cpu, news.host);
+    soft_tlb_protect(cpu, host_page);
     if (memory_has_others(memory, cpu->member)) {
         uint64_t position = news_post(memory, cpu->member, &news);
 
@@ -497,7 +493,30 @@ void soft_code_mark(struct soft_cpu *cpu, const uint8_t *host, unsigned len_byte
         members_wait(memory, cpu->member, position);
         soft_quiet_end(cpu);
     }
-    page_guard(page, marked);
+}
+
+void soft_code_mark(struct soft_cpu *cpu, const uint8_t *host, unsigned len_bytes)
+{
+    struct soft_slot *slot = soft_slot_find(cpu, host);
+    _Atomic uint64_t *page;
+    uint64_t marked, changes;
+
+    if (!slot) {
+        return;
+    }
+    page = soft_slot_page(slot, host);
+    do {
+        changes = cpu->member->changes;
+        marked = page_mark(page, page_chunks(host, len_bytes));
+        if (likely(marked & PAGE_GUARDED)) {
+            return;
+        }
+        page_protect(cpu, page_of(host));
+        /*
+         * Who has posted that code changed may be about to take the mark away. If that news has been acted upon here
+         * already, nobody will hear of the block that is about to be made: a new mark makes the swap fail.
+         */
+    } while (!page_guard(page, marked) || cpu->member->changes != changes);
 }
 
 bool soft_code_page_is_marked(struct soft_cpu *cpu, const uint8_t *host)
@@ -541,18 +560,22 @@ static bool page_count_hit(_Atomic uint16_t *hits)
 }
 
 /*
- * Marked code was written, by self or (NULL) by a device: tells the others. old: the page's word after the write. True:
- * its blocks go from the whole page.
+ * Marked code was written, by this vCPU or (NULL) by a device: blocks go, here and elsewhere. old: the page's word after
+ * the write.
  */
-static bool page_was_hit(struct soft_slot *slot, const struct soft_member *self, const uint8_t *host,
-                         unsigned len_bytes, uint64_t old)
+static void page_was_hit(struct soft_slot *slot, struct soft_cpu *cpu, const uint8_t *host, unsigned len_bytes,
+                         uint64_t old)
 {
     uint64_t index = (uint64_t)(host - slot->host) / SOFT_PAGE_BYTES;
-    struct news news = {.host = host, .len_bytes = len_bytes};
     bool unmark = page_count_hit(&slot->hits[index]) || len_bytes == SOFT_PAGE_BYTES;
+    const struct soft_member *self = cpu ? cpu->member : NULL;
+    struct news news = {.host = host, .len_bytes = len_bytes};
 
     if (unmark) {
         news = (struct news){.host = page_of(host), .len_bytes = SOFT_PAGE_BYTES};
+    }
+    if (cpu) {
+        soft_blocks_invalidate(cpu, news.host, news.len_bytes);
     }
     if (memory_has_others(slot->memory, self)) {
         news_post(slot->memory, self, &news);
@@ -561,7 +584,6 @@ static bool page_was_hit(struct soft_slot *slot, const struct soft_member *self,
         /* All were told before; a mark made since, for a block that nobody has been told of, makes it fail. */
         atomic_compare_exchange_strong(&slot->pages[index], &old, page_count_taken(old & ~PAGE_MASK_BITS));
     }
-    return unmark;
 }
 
 void soft_code_stored(struct soft_cpu *cpu, struct soft_slot *slot, const uint8_t *host, unsigned len_bytes)
@@ -571,13 +593,8 @@ void soft_code_stored(struct soft_cpu *cpu, struct soft_slot *slot, const uint8_
     /* Pairs with page_mark. */
     atomic_thread_fence(memory_order_seq_cst);
     word = atomic_load_explicit(soft_slot_page(slot, host), memory_order_seq_cst);
-    if (likely(!(word & page_chunks(host, len_bytes)))) {
-        return;
-    }
-    if (page_was_hit(slot, cpu->member, host, len_bytes, word)) {
-        soft_blocks_invalidate(cpu, page_of(host), SOFT_PAGE_BYTES);
-    } else {
-        soft_blocks_invalidate(cpu, host, len_bytes);
+    if (unlikely(word & page_chunks(host, len_bytes))) {
+        page_was_hit(slot, cpu, host, len_bytes, word);
     }
 }
 

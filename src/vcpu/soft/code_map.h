@@ -23,7 +23,8 @@
 
 /*
  * Any vCPU's thread, in a run, not inside an access. Marks len_bytes from host on (in one page), which the caller reads
- * afterwards. May wait, and so do what soft_quiet_end does.
+ * afterwards. May wait, and so do what soft_quiet_end does: if soft_blocks_invalidate or soft_cache_clear comes in
+ * between, earlier marks for the same block are void.
  */
 void soft_code_mark(struct soft_cpu *cpu, const uint8_t *host, unsigned len_bytes);
 /* Whether stores to the page go the slow way: it has a marked chunk. */

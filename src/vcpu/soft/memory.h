@@ -66,6 +66,7 @@ struct soft_member {
     unsigned index;
     uint64_t map_flushed;   /* the map generation that its TLB knows */
     uint64_t map_let_go;    /* the last one that map_seen was set to, within a run */
+    uint64_t changes;       /* counts news that code changed */
     struct soft_slot *slot; /* where it found something last; NULL: nowhere yet */
 };
 
