@@ -221,6 +221,8 @@ static bool def_matches_prefix(const struct soft_insn_def *def, const struct pre
         return prefixes->rep == PREFIX_REP;
     case SOFT_PREFIX_F2:
         return prefixes->rep == PREFIX_REPNE;
+    case SOFT_PREFIX_NO_REP:
+        return !prefixes->rep;
     default:
         return true;
     }
@@ -393,6 +395,20 @@ static uint8_t segment_of(const struct soft_insn *insn, const struct prefixes *p
     return on_stack ? CPU_SS : CPU_DS;
 }
 
+/*
+ * MOV to and from a control or debug register: that there is none is #UD, before the privilege is looked at. LOCK
+ * stands for CR8 with CR0, where the definition allows it (APM 3, "MOV CRn").
+ */
+static bool control_register_exists(const struct soft_insn *insn)
+{
+    static const uint16_t control = 1 << 0 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 8;
+
+    if (insn->opcode & 1) {
+        return insn->reg < 8 && !insn->lock;
+    }
+    return (control >> insn->reg & 1) && (!insn->lock || (insn->reg == 0 && (insn->def->flags & SOFT_LOCKABLE)));
+}
+
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 /* Decodes what is there, which may be less than the instruction: the reader says so. False: undefined. */
@@ -431,8 +447,10 @@ static bool decode_all(const struct soft_decoder *decoder, struct reader *reader
     }
     insn->segment = segment_of(insn, &prefixes);
     immediate_read(reader, insn);
-    return !insn->lock ||
-           ((insn->def->flags & SOFT_LOCKABLE) && (insn->is_memory || (insn->def->flags & SOFT_RM_REGISTER)));
+    if (insn->def->flags & SOFT_RM_REGISTER) {
+        return control_register_exists(insn);
+    }
+    return !insn->lock || ((insn->def->flags & SOFT_LOCKABLE) && insn->is_memory);
 }
 
 enum soft_decode_result soft_decode(const struct soft_decoder *decoder, const uint8_t *bytes, size_t len_bytes,

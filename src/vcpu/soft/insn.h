@@ -21,8 +21,18 @@ struct soft_insn;
 /* Opcode maps: one byte, and behind 0F, 0F 38, 0F 3A. */
 enum soft_map { SOFT_MAP_1, SOFT_MAP_0F, SOFT_MAP_0F38, SOFT_MAP_0F3A, SOFT_MAP_COUNT };
 
-/* Which mandatory prefix a definition is for. ANY: 66 is the operand size, F2 and F3 are repetition. */
-enum soft_prefix { SOFT_PREFIX_ANY, SOFT_PREFIX_NONE, SOFT_PREFIX_66, SOFT_PREFIX_F3, SOFT_PREFIX_F2 };
+/*
+ * Which mandatory prefix a definition is for. ANY: 66 is the operand size, F2 and F3 are repetition. NO_REP: 66 is the
+ * operand size, and F2 or F3 make it another instruction, or none.
+ */
+enum soft_prefix {
+    SOFT_PREFIX_ANY,
+    SOFT_PREFIX_NONE,
+    SOFT_PREFIX_66,
+    SOFT_PREFIX_F3,
+    SOFT_PREFIX_F2,
+    SOFT_PREFIX_NO_REP
+};
 
 /* The immediate that follows. Z: 2 bytes with 16-bit operands, else 4, sign-extended. */
 enum soft_imm {

@@ -203,12 +203,18 @@
      .rm = -1,                                                                                                         \
      .form = SOFT_FORM_RM_R,                                                                                           \
      .flags = SOFT_MODRM | (locks),                                                                                    \
-     .undefined_flags = BUT_CF_OF & ~RFLAGS_ZF,                                                                        \
+     .undefined_flags = ALL_BUT_CF & ~RFLAGS_ZF,                                                                       \
      .exec = soft_exec_bt},                                                                                            \
     {                                                                                                                  \
         .name = nm, .map = SOFT_MAP_0F, .opcode = 0xba, .ext = ex, .rm = -1, .form = SOFT_FORM_RM_IMM,                 \
-        .imm = SOFT_IMM_8U, .flags = SOFT_MODRM | (locks), .undefined_flags = BUT_CF_OF & ~RFLAGS_ZF,                  \
+        .imm = SOFT_IMM_8U, .flags = SOFT_MODRM | (locks), .undefined_flags = ALL_BUT_CF & ~RFLAGS_ZF,                 \
         .exec = soft_exec_bt                                                                                           \
+    }
+
+#define TEST(op, ex, fm, im, fl)                                                                                       \
+    {                                                                                                                  \
+        .name = "test", .map = SOFT_MAP_1, .opcode = op, .ext = ex, .rm = -1, .kind = SOFT_KIND_TEST,                  \
+        .form = SOFT_FORM_##fm, .imm = SOFT_IMM_##im, .flags = fl, .undefined_flags = RFLAGS_AF, .exec = soft_exec_alu \
     }
 
 static const struct soft_insn_def defs[] = {
@@ -359,8 +365,8 @@ static const struct soft_insn_def defs[] = {
      .flags = SOFT_F64 | SOFT_ENDS,
      .exec = soft_exec_jcc},
 
-    ONE(0x84, "test", TEST, RM_R, SOFT_MODRM | SOFT_BYTE, soft_exec_alu),
-    ONE(0x85, "test", TEST, RM_R, SOFT_MODRM, soft_exec_alu),
+    TEST(0x84, -1, RM_R, NONE, SOFT_MODRM | SOFT_BYTE),
+    TEST(0x85, -1, RM_R, NONE, SOFT_MODRM),
     ONE(0x86, "xchg", XCHG, RM_R, SOFT_MODRM | SOFT_BYTE | SOFT_LOCKABLE, soft_exec_xchg),
     ONE(0x87, "xchg", XCHG, RM_R, SOFT_MODRM | SOFT_LOCKABLE, soft_exec_xchg),
     ONE(0x88, "mov", MOV, RM_R, SOFT_MODRM | SOFT_BYTE, soft_exec_mov),
@@ -404,8 +410,8 @@ static const struct soft_insn_def defs[] = {
     ONE_IMM(0xa3, "mov", MOV, MOFFS_A, ADDRESS, 0, soft_exec_mov),
     STRING(0xa4, "movs", soft_exec_movs),
     STRING(0xa6, "cmps", soft_exec_cmps),
-    ONE_IMM(0xa8, "test", TEST, A_IMM, Z, SOFT_BYTE, soft_exec_alu),
-    ONE_IMM(0xa9, "test", TEST, A_IMM, Z, 0, soft_exec_alu),
+    TEST(0xa8, -1, A_IMM, Z, SOFT_BYTE),
+    TEST(0xa9, -1, A_IMM, Z, 0),
     STRING(0xaa, "stos", soft_exec_stos),
     STRING(0xac, "lods", soft_exec_lods),
     STRING(0xae, "scas", soft_exec_scas),
@@ -459,8 +465,8 @@ static const struct soft_insn_def defs[] = {
     ONE(0xfd, "std", EXEC, NONE, 0, soft_exec_flag),
 
     /* Groups 3, 4 and 5. */
-    GROUP(0xf6, 0, "test", TEST, RM_IMM, 8, SOFT_BYTE, soft_exec_alu),
-    GROUP(0xf6, 1, "test", TEST, RM_IMM, 8, SOFT_BYTE, soft_exec_alu),
+    TEST(0xf6, 0, RM_IMM, 8, SOFT_MODRM | SOFT_BYTE),
+    TEST(0xf6, 1, RM_IMM, 8, SOFT_MODRM | SOFT_BYTE),
     GROUP(0xf6, 2, "not", NOT, RM, NONE, SOFT_BYTE | SOFT_LOCKABLE, soft_exec_unary),
     GROUP(0xf6, 3, "neg", NEG, RM, NONE, SOFT_BYTE | SOFT_LOCKABLE, soft_exec_unary),
     {.name = "mul",
@@ -499,8 +505,8 @@ static const struct soft_insn_def defs[] = {
      .flags = SOFT_MODRM | SOFT_BYTE,
      .undefined_flags = RFLAGS_ARITHMETIC,
      .exec = soft_exec_idiv},
-    GROUP(0xf7, 0, "test", TEST, RM_IMM, Z, 0, soft_exec_alu),
-    GROUP(0xf7, 1, "test", TEST, RM_IMM, Z, 0, soft_exec_alu),
+    TEST(0xf7, 0, RM_IMM, Z, SOFT_MODRM),
+    TEST(0xf7, 1, RM_IMM, Z, SOFT_MODRM),
     GROUP(0xf7, 2, "not", NOT, RM, NONE, SOFT_LOCKABLE, soft_exec_unary),
     GROUP(0xf7, 3, "neg", NEG, RM, NONE, SOFT_LOCKABLE, soft_exec_unary),
     {.name = "mul",
@@ -548,7 +554,15 @@ static const struct soft_insn_def defs[] = {
     GROUP(0xff, 6, "push", PUSH, RM, NONE, SOFT_D64, soft_exec_push),
 
     /* --- 0F --- */
-    TWO(0x0d, "prefetchw", NOP, NONE, SOFT_MODRM, soft_exec_nop),
+    {.name = "prefetchw", /* with a register, #UD on AMD's CPUs and undocumented on Intel's */
+     .map = SOFT_MAP_0F,
+     .opcode = 0x0d,
+     .ext = -1,
+     .rm = -1,
+     .mod = SOFT_MOD_MEMORY,
+     .kind = SOFT_KIND_NOP,
+     .flags = SOFT_MODRM,
+     .exec = soft_exec_nop},
     {.name = "nop",
      .map = SOFT_MAP_0F,
      .opcode = 0x18,
@@ -722,6 +736,7 @@ static const struct soft_insn_def defs[] = {
     {.name = "movbe",
      .map = SOFT_MAP_0F38,
      .opcode = 0xf0,
+     .prefix = SOFT_PREFIX_NO_REP,
      .ext = -1,
      .rm = -1,
      .mod = SOFT_MOD_MEMORY,
@@ -732,6 +747,7 @@ static const struct soft_insn_def defs[] = {
     {.name = "movbe",
      .map = SOFT_MAP_0F38,
      .opcode = 0xf1,
+     .prefix = SOFT_PREFIX_NO_REP,
      .ext = -1,
      .rm = -1,
      .mod = SOFT_MOD_MEMORY,

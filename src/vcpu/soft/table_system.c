@@ -137,8 +137,8 @@ static const struct soft_insn_def system_defs[] = {
     DEF("wrmsr", 0F, 0x30, ANY, -1, -1, ANY, NONE, MSR, SOFT_CPL0 | SOFT_ENDS, 0, wrmsr),
     DEF("rdmsr", 0F, 0x32, ANY, -1, -1, ANY, NONE, MSR, SOFT_CPL0, 0, rdmsr),
     DEF("rdpid", 0F, 0xc7, F3, 7, -1, REGISTER, NONE, RDPID, SOFT_MODRM, 0, rdpid),
-    DEF("rdrand", 0F, 0xc7, ANY, 6, -1, REGISTER, NONE, RDRAND, SOFT_MODRM, 0, rdrand),
-    DEF("rdseed", 0F, 0xc7, ANY, 7, -1, REGISTER, NONE, RDSEED, SOFT_MODRM, 0, rdrand),
+    DEF("rdrand", 0F, 0xc7, NO_REP, 6, -1, REGISTER, NONE, RDRAND, SOFT_MODRM, 0, rdrand),
+    DEF("rdseed", 0F, 0xc7, NO_REP, 7, -1, REGISTER, NONE, RDSEED, SOFT_MODRM, 0, rdrand),
 
     /* waiting and calling out */
     DEF("hlt", 1, 0xf4, ANY, -1, -1, ANY, NONE, BASE, SOFT_CPL0 | SOFT_ENDS, 0, hlt),
