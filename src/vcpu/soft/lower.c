@@ -63,14 +63,17 @@ static bool branch_delta(const struct soft_writer *writer, const struct soft_ins
 
 /* --- memory operands ---------------------------------------------------------------------------------------------- */
 
-/* Whether micro-operations can form the operand's address: 64-bit code, or flat 32-bit code. */
+/*
+ * Whether micro-operations can form the operand's address: 64-bit code, or flat 32-bit code. A code segment is flat,
+ * too, but can't be written.
+ */
 static bool memory_is_plain(const struct soft_writer *writer, const struct soft_insn *insn)
 {
     if (writer->mode & SOFT_MODE_64) {
         return !insn->rip_relative || fits_32((int64_t)insn->disp + writer->pc + insn->length);
     }
-    return (writer->mode & SOFT_MODE_FLAT) && insn->addr_bytes == 4 && insn->segment != CPU_FS &&
-           insn->segment != CPU_GS;
+    return (writer->mode & SOFT_MODE_FLAT) && insn->addr_bytes == 4 && insn->segment != CPU_CS &&
+           insn->segment != CPU_FS && insn->segment != CPU_GS;
 }
 
 struct memory_parts {
