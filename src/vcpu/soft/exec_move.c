@@ -133,14 +133,23 @@ void soft_exec_pop(struct soft_cpu *cpu, const struct soft_insn *insn)
     cpu->gpr[CPU_RSP] = after;
 }
 
+/* Of a stack that is as wide as SS says: never 64 bits with PUSHA and POPA. */
+static uint64_t stack_offset(const struct soft_cpu *cpu, int64_t distance)
+{
+    return (cpu->gpr[CPU_RSP] + (uint64_t)distance) & (cpu->mode & SOFT_MODE_STACK32 ? UINT32_MAX : UINT16_MAX);
+}
+
 void soft_exec_pusha(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     unsigned bytes = insn->op_bytes;
     uint64_t before = cpu->gpr[CPU_RSP];
 
-    /* All eight are written, or none: the lowest and the highest byte are checked first. */
-    soft_probe_write(cpu, soft_linear(cpu, CPU_SS, soft_stack_pointer(cpu) - 8 * bytes, bytes, SOFT_WRITE), bytes);
-    soft_probe_write(cpu, soft_linear(cpu, CPU_SS, soft_stack_pointer(cpu) - bytes, bytes, SOFT_WRITE), bytes);
+    /* All eight are written, or none; the first that can't be is the fault. */
+    for (int i = 1; i <= 8; i++) {
+        uint64_t offset = stack_offset(cpu, -i * (int)bytes);
+
+        soft_probe_write(cpu, soft_linear(cpu, CPU_SS, offset, bytes, SOFT_WRITE), bytes);
+    }
     for (unsigned reg = CPU_RAX; reg <= CPU_RDI; reg++) {
         soft_push(cpu, bytes, reg == CPU_RSP ? before : cpu->gpr[reg]);
     }
@@ -149,10 +158,10 @@ void soft_exec_pusha(struct soft_cpu *cpu, const struct soft_insn *insn)
 void soft_exec_popa(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     unsigned bytes = insn->op_bytes;
-    uint64_t values[8], top = soft_stack_pointer(cpu);
+    uint64_t values[8];
 
     for (unsigned i = 0; i < 8; i++) {
-        values[i] = soft_load(cpu, soft_linear(cpu, CPU_SS, top + i * bytes, bytes, SOFT_READ), bytes);
+        values[i] = soft_load(cpu, soft_linear(cpu, CPU_SS, stack_offset(cpu, i * bytes), bytes, SOFT_READ), bytes);
     }
     for (unsigned i = 0; i < 8; i++) {
         unsigned reg = CPU_RDI - i;
@@ -161,7 +170,7 @@ void soft_exec_popa(struct soft_cpu *cpu, const struct soft_insn *insn)
             soft_reg_write(cpu, insn, reg, bytes, values[i]);
         }
     }
-    soft_set_stack_pointer(cpu, top + 8 * bytes);
+    soft_set_stack_pointer(cpu, stack_offset(cpu, 8 * bytes));
 }
 
 void soft_exec_leave(struct soft_cpu *cpu, const struct soft_insn *insn)
@@ -343,23 +352,33 @@ static bool cmpxchg8b(struct soft_cpu *cpu, const struct soft_insn *insn, uint64
     return equal;
 }
 
+/* Sixteen bytes are aligned: that is checked first, and #GP(0) on the stack, too. */
+static uint64_t cmpxchg8b_linear(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned half)
+{
+    if (half == 8) {
+        uint64_t base = insn->segment >= CPU_FS ? cpu->segment[insn->segment].base : 0;
+
+        if (!cpu->features.has[SOFT_FEATURE_CX16]) {
+            soft_raise(cpu, VECTOR_UD);
+        }
+        if ((soft_offset(cpu, insn) + base) & 15) {
+            soft_raise_error(cpu, VECTOR_GP, 0);
+        }
+    }
+    return soft_ea(cpu, insn, 2 * half, SOFT_READ_WRITE);
+}
+
 /* CMPXCHG8B, and CMPXCHG16B with REX.W. */
 void soft_exec_cmpxchg8b(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     unsigned half = insn->op_bytes == 8 ? 8 : 4;
-    uint64_t linear = soft_ea(cpu, insn, 2 * half, SOFT_READ_WRITE), mask = soft_mask(half);
+    uint64_t linear = cmpxchg8b_linear(cpu, insn, half), mask = soft_mask(half);
     struct wide expected = {cpu->gpr[CPU_RAX] & mask, cpu->gpr[CPU_RDX] & mask};
     struct wide desired = {cpu->gpr[CPU_RBX] & mask, cpu->gpr[CPU_RCX] & mask};
     uint32_t flags;
     bool equal;
 
     if (half == 8) {
-        if (!cpu->features.has[SOFT_FEATURE_CX16]) {
-            soft_raise(cpu, VECTOR_UD);
-        }
-        if (linear & 15) {
-            soft_raise_error(cpu, VECTOR_GP, 0);
-        }
         equal = cmpxchg16b(cpu, linear, &expected, desired);
     } else {
         equal = cmpxchg8b(cpu, insn, linear, &expected, desired);

@@ -217,9 +217,11 @@ const struct soft_op *soft_op_exec_repeat(struct soft_cpu *cpu, const struct sof
 
 const struct soft_op *soft_op_exec_end(struct soft_cpu *cpu, const struct soft_op *op)
 {
+    uint32_t mode = cpu->mode; /* POPF may end single-stepping, but behind itself only */
+
     exec_call(cpu, op);
     cpu->rip = cpu->next_rip;
-    if (cpu->leave || cpu->shadow || cpu->window_wanted || (cpu->mode & SOFT_MODE_ONE)) {
+    if (cpu->leave || cpu->shadow || cpu->window_wanted || ((mode | cpu->mode) & SOFT_MODE_ONE)) {
         return NULL;
     }
     SOFT_JUMP_TO(cpu, cpu->rip);

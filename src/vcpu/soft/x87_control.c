@@ -39,6 +39,11 @@ void soft_x87_fnop(struct soft_cpu *cpu, const struct soft_insn *insn)
     soft_x87_wait(cpu);
 }
 
+/* What coprocessors of old had of their own, and doesn't wait (FENI, FDISI, FSETPM). */
+void soft_x87_fnnop(struct soft_cpu *cpu, const struct soft_insn *insn)
+{
+}
+
 /* --- control and status words ------------------------------------------------------------------------------------- */
 
 void soft_x87_fldcw(struct soft_cpu *cpu, const struct soft_insn *insn)
