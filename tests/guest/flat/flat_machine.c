@@ -4,12 +4,56 @@
 
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/rcu.h"
 
 #define TIMEOUT_SECONDS 60
 
 static const struct device_type flat_type = {.name = "flat-device", .size_bytes = sizeof(struct flat_device)};
+
+/* --- the accelerator -------------------------------------------------------------------------------------------- */
+
+static const char *flat_accel(void)
+{
+    const char *name = getenv("HEDDLE_TEST_ACCEL");
+
+    return name && *name ? name : "kvm";
+}
+
+bool flat_accel_is_soft(void)
+{
+    return strcmp(flat_accel(), "soft") == 0;
+}
+
+bool flat_accel_has_irqchip(void)
+{
+    return strcmp(flat_accel(), "kvm") == 0;
+}
+
+const char *flat_accel_init(void)
+{
+    const char *name = flat_accel();
+
+    if (flat_accel_is_soft()) {
+        return name;
+    }
+    if (!flat_accel_has_irqchip() && strcmp(name, "kvm,kernel-irqchip=off") != 0) {
+        fprintf(stderr, "HEDDLE_TEST_ACCEL=%s: there are kvm; kvm,kernel-irqchip=off; and soft\n", name);
+        return NULL;
+    }
+    if (access("/dev/kvm", R_OK | W_OK) != 0) {
+        fprintf(stderr, "SKIP: can't open /dev/kvm: %s\n", strerror(errno));
+        return NULL;
+    }
+    return name;
+}
+
+static void flat_skip(const char *feature)
+{
+    print_message("# skip: %s has no %s\n", flat_accel(), feature);
+    skip();
+}
 
 /* --- handlers --------------------------------------------------------------------------------------------------- */
 
@@ -259,7 +303,7 @@ static void flat_build_memory(struct flat_machine *machine)
 
 static void flat_build_vm(struct flat_machine *machine, enum vm_irqchip irqchip)
 {
-    static const char *const names[] = {"kvm"};
+    const char *const names[] = {flat_accel_is_soft() ? "soft" : "kvm"};
     struct vm_config config = {.memory = &machine->memory,
                                .io = &machine->io,
                                .topology = {machine->cpu_count, 1, 1},
@@ -321,7 +365,18 @@ static struct flat_machine *flat_create_machine(enum vm_irqchip irqchip, unsigne
 
 struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end)
 {
+    if (irqchip != VM_IRQCHIP_USER && !flat_accel_has_irqchip()) {
+        flat_skip("interrupt controllers of its own");
+    }
     return flat_create_machine(irqchip, cpus, false, code, code_end);
+}
+
+struct flat_machine *flat_create_kvm(const char *feature, const uint8_t *code, const uint8_t *code_end)
+{
+    if (flat_accel_is_soft()) {
+        flat_skip(feature);
+    }
+    return flat_create_machine(VM_IRQCHIP_USER, 1, false, code, code_end);
 }
 
 struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end)

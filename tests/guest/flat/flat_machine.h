@@ -113,9 +113,24 @@ FLAT_GUEST(apic_tpr);
 FLAT_GUEST(apic_timer);
 FLAT_GUEST(apic_cr8);
 
-/* A paused machine with the guest's code in place and cpus vCPUs about to run it. */
+/*
+ * What $HEDDLE_TEST_ACCEL asks for, as -accel does: "kvm" (the default), "kvm,kernel-irqchip=off" or "soft". NULL: it
+ * is none of these, or can't be used here, which has been said on stderr.
+ */
+const char *flat_accel_init(void);
+bool flat_accel_is_soft(void);
+/* Whether the accelerator has interrupt controllers for guests, and they aren't off. */
+bool flat_accel_has_irqchip(void);
+
+/*
+ * A paused machine with the guest's code in place and cpus vCPUs about to run it. Skips the running test if it asks for
+ * the accelerator's interrupt controllers and there are none.
+ */
 struct flat_machine *flat_create(enum vm_irqchip irqchip, unsigned cpus, const uint8_t *code, const uint8_t *code_end);
 #define FLAT_CREATE(irqchip, cpus, name) flat_create((irqchip), (cpus), flat_##name, flat_##name##_end)
+/* A USER machine for a test of what only KVM has; with another accelerator it is skipped. */
+struct flat_machine *flat_create_kvm(const char *feature, const uint8_t *code, const uint8_t *code_end);
+#define FLAT_CREATE_KVM(feature, name) flat_create_kvm((feature), flat_##name, flat_##name##_end)
 /* A USER machine with local APICs at FLAT_APIC; all CPUs but the first wait for a start-up message. */
 struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end);
 #define FLAT_CREATE_APIC(cpus, name) flat_create_apic((cpus), flat_##name, flat_##name##_end)
