@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include "base/rcu.h"
+#include "vcpu/accel.h"
 
 #define TIMEOUT_SECONDS 60
+
+FLAT_GUEST(smp_start);
 
 static const struct device_type flat_type = {.name = "flat-device", .size_bytes = sizeof(struct flat_device)};
 
@@ -47,6 +50,17 @@ const char *flat_accel_init(void)
         return NULL;
     }
     return name;
+}
+
+bool flat_accel_is_full_speed(void)
+{
+    struct accel_probe probe = {0};
+
+    accel_find(flat_accel_is_soft() ? "soft" : "kvm")->probe(&probe);
+    if (!probe.full_speed) {
+        fprintf(stderr, "SKIP: %s\n", probe.summary);
+    }
+    return probe.full_speed;
 }
 
 static void flat_skip(const char *feature)
@@ -382,6 +396,20 @@ struct flat_machine *flat_create_kvm(const char *feature, const uint8_t *code, c
 struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end)
 {
     return flat_create_machine(VM_IRQCHIP_USER, cpus, true, code, code_end);
+}
+
+struct flat_machine *flat_create_smp(unsigned cpus, const uint8_t *code, const uint8_t *code_end)
+{
+    struct flat_machine *machine = flat_create_machine(VM_IRQCHIP_USER, cpus, true, code, code_end);
+    struct cpu_state state;
+
+    memcpy(machine->block->host + FLAT_SMP_START, flat_smp_start, (size_t)(flat_smp_start_end - flat_smp_start));
+    memcpy(machine->block->host + FLAT_SMP_CPUS, &cpus, sizeof(cpus));
+    flat_start_long(machine, 0);
+    assert_int_equal(vcpu_get_state(machine->cpus[0], &state, NULL), 0);
+    state.rip = FLAT_SMP_START + 0x100;
+    assert_int_equal(vcpu_set_state(machine->cpus[0], &state, NULL), 0);
+    return machine;
 }
 
 /* --- taking apart ----------------------------------------------------------------------------------------------- */

@@ -31,6 +31,8 @@
 #define FLAT_RAM_BYTES  0xa0000
 #define FLAT_CODE       0x1000
 #define FLAT_STACK      0x8000
+#define FLAT_SMP_START  0x9000
+#define FLAT_SMP_CPUS   0x6000
 #define FLAT_PORT_DONE  0x500
 #define FLAT_PORT_DATA  0x510
 #define FLAT_PORT_EVENT 0x520
@@ -89,7 +91,7 @@ struct flat_machine {
     struct isa_bus isa;
 };
 
-/* Guests in guests.S. */
+/* Guests in guests.S. Other files' tests declare theirs. */
 #define FLAT_GUEST(name) extern const uint8_t flat_##name[], flat_##name##_end[]
 FLAT_GUEST(pio);
 FLAT_GUEST(string_pio);
@@ -119,6 +121,8 @@ FLAT_GUEST(apic_cr8);
  */
 const char *flat_accel_init(void);
 bool flat_accel_is_soft(void);
+/* Whether all instructions can be used: false of a KVM with no hardware behind it, which is said on stderr. */
+bool flat_accel_is_full_speed(void);
 /* Whether the accelerator has interrupt controllers for guests, and they aren't off. */
 bool flat_accel_has_irqchip(void);
 
@@ -134,6 +138,9 @@ struct flat_machine *flat_create_kvm(const char *feature, const uint8_t *code, c
 /* A USER machine with local APICs at FLAT_APIC; all CPUs but the first wait for a start-up message. */
 struct flat_machine *flat_create_apic(unsigned cpus, const uint8_t *code, const uint8_t *code_end);
 #define FLAT_CREATE_APIC(cpus, name) flat_create_apic((cpus), flat_##name, flat_##name##_end)
+/* The same, about to enter a guest of smp_guests.S by way of smp_start, all CPUs in 64-bit mode. */
+struct flat_machine *flat_create_smp(unsigned cpus, const uint8_t *code, const uint8_t *code_end);
+#define FLAT_CREATE_SMP(cpus, name) flat_create_smp((cpus), flat_smp_##name, flat_smp_##name##_end)
 void flat_destroy(struct flat_machine *machine);
 /* Puts a vCPU to the start of the code in real mode; %bx is 4 times its number. */
 void flat_start_real(struct flat_machine *machine, unsigned cpu);
