@@ -560,8 +560,8 @@ static bool page_count_hit(_Atomic uint16_t *hits)
 }
 
 /*
- * Marked code was written, by this vCPU or (NULL) by a device: blocks go, here and elsewhere. old: the page's word after
- * the write.
+ * Marked code was written, by this vCPU or (NULL) by a device: blocks go, here and elsewhere. old: the page's word
+ * after the write.
  */
 static void page_was_hit(struct soft_slot *slot, struct soft_cpu *cpu, const uint8_t *host, unsigned len_bytes,
                          uint64_t old)

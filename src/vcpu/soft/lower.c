@@ -10,6 +10,7 @@
 #include "vcpu/soft/exception.h"
 #include "vcpu/soft/operand.h"
 #include "vcpu/soft/ops.h"
+#include "vcpu/soft/sse.h"
 
 #define OFFSET(reg) ((uint8_t)(8 * (reg)))
 
@@ -518,6 +519,28 @@ static bool lower_setcc(struct soft_writer *writer, const struct soft_insn *insn
     return true;
 }
 
+/* MOVUPS, MOVAPS, MOVDQU, MOVDQA and their like with memory, known by their exec functions. */
+static bool lower_vector_move(struct soft_writer *writer, const struct soft_insn *insn)
+{
+    soft_exec_fn *exec = insn->def->exec;
+    bool aligned = exec == soft_sse_load_aligned || exec == soft_sse_store_aligned;
+    bool loads = exec == soft_sse_load_aligned || exec == soft_sse_load_unaligned;
+    bool stores = exec == soft_sse_store_aligned || exec == soft_sse_store_unaligned;
+    struct memory_parts parts;
+    struct soft_op *op;
+
+    if (!(loads || stores) || !insn->is_memory || !(writer->mode & SOFT_MODE_64) || !memory_is_plain(writer, insn) ||
+        memory_prepare_fn(writer, insn)) {
+        return false;
+    }
+    parts = memory_parts(writer, insn);
+    op = lower_emit(writer, insn, loads ? soft_op_vector_load[aligned] : soft_op_vector_store[aligned]);
+    memory_set(op, &parts);
+    op->dst = insn->reg;
+    op->insn = insn;
+    return true;
+}
+
 /* --- branches ----------------------------------------------------------------------------------------------------- */
 
 static bool lower_jcc(struct soft_writer *writer, const struct soft_insn *insn)
@@ -662,7 +685,7 @@ static bool lower_hot(struct soft_writer *writer, const struct soft_insn *insn)
     case SOFT_KIND_CWDE:
         return lower_table(writer, insn, soft_op_cwde[soft_log2(insn->op_bytes)]);
     default:
-        return false;
+        return lower_vector_move(writer, insn);
     }
 }
 

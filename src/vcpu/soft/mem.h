@@ -129,6 +129,15 @@ SOFT_DEFINE_ACCESS(16, 2)
 SOFT_DEFINE_ACCESS(32, 4)
 SOFT_DEFINE_ACCESS(64, 8)
 
+/* The host's address if both a read and a write of any size would hit; NULL: soft_lock_begin, or the slow ways. */
+static inline void *soft_reach_modify(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
+{
+    const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
+    uint64_t want = soft_tlb_want(cpu, linear, size_bytes);
+
+    return likely(entry->write == want && entry->read == want) ? (void *)(linear + entry->addend) : NULL;
+}
+
 /* --- for exec functions: the operand of an instruction ------------------------------------------------------------ */
 
 /* The hit path for any size, with cpu->rip set already. */

@@ -62,7 +62,10 @@ void soft_modify_begin_at(struct soft_cpu *cpu, const struct soft_insn *insn, ui
         modify->old = soft_load(cpu, linear, size_bytes);
         return;
     }
-    modify->host = soft_lock_begin(cpu, linear, size_bytes);
+    modify->host = soft_reach_modify(cpu, linear, size_bytes);
+    if (unlikely(!modify->host)) {
+        modify->host = soft_lock_begin(cpu, linear, size_bytes);
+    }
     modify->old = modify->host ? host_load(modify->host, size_bytes) : soft_load_slow(cpu, linear, size_bytes);
 }
 

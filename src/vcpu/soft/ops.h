@@ -49,6 +49,10 @@ extern soft_op_fn *const soft_op_cmov_rr[16][4], *const soft_op_cmov_rm[16][4];
 extern soft_op_fn *const soft_op_setcc_r[16];
 extern soft_op_fn *const soft_op_cdq[4], *const soft_op_cwde[4];
 
+/* --- ops_vector.c: 16 bytes between memory and XMM register `dst`, with an index; [1] faults where it isn't aligned
+ * --- */
+extern soft_op_fn *const soft_op_vector_load[2], *const soft_op_vector_store[2];
+
 /* --- ops_branch.c ------------------------------------------------------------------------------------------------- */
 soft_op_fn soft_op_jump;                  /* disp; its link follows */
 soft_op_fn soft_op_link;                  /* a link that isn't known yet */

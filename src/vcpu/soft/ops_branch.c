@@ -188,11 +188,12 @@ static void exec_check(struct soft_cpu *cpu, uint32_t flags)
 static inline void exec_call(struct soft_cpu *cpu, const struct soft_op *op)
 {
     const struct soft_insn *insn = op->insn;
+    uint32_t flags = insn->def->flags;
 
     cpu->rip = soft_op_rip(cpu, op);
     cpu->next_rip = cpu->rip + op->length;
-    if (insn->def->flags & EXEC_CHECKED) {
-        exec_check(cpu, insn->def->flags);
+    if ((flags & EXEC_CHECKED) && unlikely((flags & SOFT_CPL0) || !soft_has_fpu(cpu))) {
+        exec_check(cpu, flags);
     }
     insn->def->exec(cpu, insn);
 }

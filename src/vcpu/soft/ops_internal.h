@@ -84,6 +84,12 @@
 
 #define NEXT SOFT_NEXT(cpu, op)
 
+/* Neither x87, nor MMX, nor SSE instructions are refused by the control registers. */
+static inline bool soft_has_fpu(const struct soft_cpu *cpu)
+{
+    return likely(!(cpu->cr0 & (CR0_EM | CR0_TS)) && (cpu->cr4 & CR4_OSFXSR));
+}
+
 /*
  * The end of a conditional jump: the jump that follows is the taken one; it has a link behind it, so the other is the
  * third from here. Two jumps of the host's, not one with a selected target: each is predicted by itself.
