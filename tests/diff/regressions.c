@@ -87,6 +87,10 @@ static const struct regression regressions[] = {
      .bits = 64,
      /* push 2; push 0x102; popfq; popfq; nop */
      CODE("\x68\x02\x00\x00\x00\x68\x02\x01\x00\x00\x9d\x9d\x90")},
+    {.name = "a single step of REP LODSB is one element",
+     .bits = 64,
+     CODE("\x68\x02\x01\x00\x00\x9d\xf3\xac"), /* push 0x102; popfq; rep lodsb */
+     REGISTERS(2){IN_SLOT(RSI, DATA), VALUE(RCX, 10)}},
     {.name = "FENI doesn't wait",
      .bits = 64,
      /* fninit; push 0x340; fldcw [rsp]; fldz; fldz; fdivp; feni */

@@ -11,8 +11,9 @@
 #include "vcpu/soft/flags.h"
 #include "vcpu/soft/operand.h"
 
-/* Elements before interrupts get a chance. */
-#define STRING_BATCH 65536u
+/* Elements before interrupts get a chance: in blocks, and one by one. */
+#define STRING_BATCH  65536u
+#define STRING_SINGLE 64u
 
 /* What one string instruction works on. Offsets are within segments, cut to the address size. */
 struct string_state {
@@ -67,13 +68,19 @@ static void string_again(struct soft_cpu *cpu, const struct string_state *state)
     }
 }
 
+/* The same; single-stepped, each element is a step (SDM 2, REP). */
+static unsigned string_limit(const struct soft_cpu *cpu, unsigned usual)
+{
+    return cpu->mode & SOFT_MODE_ONE ? 1 : usual;
+}
+
 /*
  * How many elements a block operation may take at once: upwards, in 64-bit mode or flat segments (no limits to check),
  * with addresses that don't wrap. 0: one by one.
  */
 static uint64_t string_block(const struct soft_cpu *cpu, const struct soft_insn *insn, const struct string_state *state)
 {
-    bool flat = (cpu->mode & SOFT_MODE_FLAT) && insn->addr_bytes >= 4;
+    bool flat = (cpu->mode & SOFT_MODE_FLAT) && !(cpu->mode & SOFT_MODE_ONE) && insn->addr_bytes >= 4;
 
     return flat && state->step > 0 && state->count > 1 ? MIN(state->count, (uint64_t)STRING_BATCH) : 0;
 }
@@ -138,8 +145,9 @@ static bool movs_block(struct soft_cpu *cpu, const struct soft_insn *insn, struc
 void soft_exec_movs(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct string_state state = string_begin(cpu, insn);
+    unsigned limit = string_limit(cpu, STRING_SINGLE);
 
-    for (unsigned done = 0; state.count && done < 64; done++) {
+    for (unsigned done = 0; state.count && done < limit; done++) {
         if (movs_block(cpu, insn, &state)) {
             continue;
         }
@@ -204,8 +212,9 @@ static bool stos_block(struct soft_cpu *cpu, const struct soft_insn *insn, struc
 void soft_exec_stos(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct string_state state = string_begin(cpu, insn);
+    unsigned limit = string_limit(cpu, STRING_SINGLE);
 
-    for (unsigned done = 0; state.count && done < 64; done++) {
+    for (unsigned done = 0; state.count && done < limit; done++) {
         if (stos_block(cpu, insn, &state)) {
             continue;
         }
@@ -219,8 +228,9 @@ void soft_exec_stos(struct soft_cpu *cpu, const struct soft_insn *insn)
 void soft_exec_lods(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct string_state state = string_begin(cpu, insn);
+    unsigned limit = string_limit(cpu, STRING_SINGLE);
 
-    for (unsigned done = 0; state.count && done < 64; done++) {
+    for (unsigned done = 0; state.count && done < limit; done++) {
         soft_reg_write(cpu, insn, CPU_RAX, state.bytes, soft_load(cpu, string_source(cpu, insn, &state), state.bytes));
         string_advance(cpu, insn, CPU_RSI, state.step);
         string_count_down(cpu, insn, &state, 1);
@@ -240,9 +250,10 @@ static bool compare_goes_on(const struct soft_cpu *cpu, const struct soft_insn *
 void soft_exec_cmps(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct string_state state = string_begin(cpu, insn);
+    unsigned limit = string_limit(cpu, STRING_BATCH);
     bool goes_on = true;
 
-    for (unsigned done = 0; state.count && goes_on && done < STRING_BATCH; done++) {
+    for (unsigned done = 0; state.count && goes_on && done < limit; done++) {
         uint64_t a = soft_load(cpu, string_source(cpu, insn, &state), state.bytes);
         uint64_t b = soft_load(cpu, string_destination(cpu, &state, SOFT_READ), state.bytes);
 
@@ -260,10 +271,11 @@ void soft_exec_cmps(struct soft_cpu *cpu, const struct soft_insn *insn)
 void soft_exec_scas(struct soft_cpu *cpu, const struct soft_insn *insn)
 {
     struct string_state state = string_begin(cpu, insn);
+    unsigned limit = string_limit(cpu, STRING_BATCH);
     uint64_t value = cpu->gpr[CPU_RAX] & soft_mask(state.bytes);
     bool goes_on = true;
 
-    for (unsigned done = 0; state.count && goes_on && done < STRING_BATCH; done++) {
+    for (unsigned done = 0; state.count && goes_on && done < limit; done++) {
         uint64_t b = soft_load(cpu, string_destination(cpu, &state, SOFT_READ), state.bytes);
 
         soft_alu(cpu, SOFT_KIND_CMP, soft_log2(state.bytes), value, b);

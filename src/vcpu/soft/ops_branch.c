@@ -212,7 +212,7 @@ const struct soft_op *soft_op_exec_repeat(struct soft_cpu *cpu, const struct sof
         if (cpu->next_rip != cpu->rip) {
             SOFT_NEXT(cpu, op);
         }
-    } while (!soft_is_wanted(cpu) && op->fn == soft_op_exec_repeat);
+    } while (!soft_is_wanted(cpu) && op->fn == soft_op_exec_repeat && !(cpu->mode & SOFT_MODE_ONE));
     return NULL;
 }
 
