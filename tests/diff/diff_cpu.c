@@ -108,6 +108,16 @@ static bool run_agrees(struct run *run, unsigned slot, FILE *out)
 
 /* --- making it smaller -------------------------------------------------------------------------------------------- */
 
+/*
+ * Run once more, in the same batch: if both CPUs agree now, what differed hung on what was run before (code that lay at
+ * the same place, say), and there is nothing to make smaller.
+ */
+static bool differs_again(struct run *run, unsigned slot)
+{
+    run_batch(run);
+    return !run_agrees(run, slot, NULL);
+}
+
 /* NOPs instead of one instruction; taken back if both CPUs then agree, or nobody can know whether they should. */
 static void minimise_one(struct run *run, struct case_program *program, unsigned index)
 {
@@ -208,22 +218,38 @@ static bool kind_count(struct run *run, const struct soft_insn_def *def)
     return true;
 }
 
+static void report_case(const struct run *run, const struct case_program *program)
+{
+    printf("case %" PRIu64 " differs (--seed %" PRIu64 " --first %" PRIu64 " --count 1), %u bits:",
+           run->next_case - SLOT_COUNT + program->slot, run->options.seed, run->next_case - SLOT_COUNT, program->bits);
+    report_start(program);
+    report_code(run, program);
+}
+
 static void report(struct run *run, unsigned slot)
 {
     struct case_program *program = &run->programs[slot], whole = *program;
+    char *seen = NULL;
+    size_t seen_bytes = 0;
+    FILE *out = open_memstream(&seen, &seen_bytes);
 
     run->differing++;
-    minimise(run, program);
-    if (kind_count(run, case_culprit(program))) {
-        printf("case %" PRIu64 " differs (--seed %" PRIu64 " --first %" PRIu64 " --count 1), %u bits:",
-               run->next_case - SLOT_COUNT + slot, run->options.seed, run->next_case - SLOT_COUNT, program->bits);
-        report_start(program);
-        report_code(run, program);
-        run_agrees(run, slot, stdout);
-        fflush(stdout);
+    run_agrees(run, slot, out);
+    fclose(out);
+    if (!differs_again(run, slot)) {
+        report_case(run, program);
+        printf("    (once only)\n%s", seen);
+    } else {
+        minimise(run, program);
+        if (kind_count(run, case_culprit(program))) {
+            report_case(run, program);
+            run_agrees(run, slot, stdout);
+        }
+        *program = whole;
+        run_batch(run); /* the others' outcomes are looked at next */
     }
-    *program = whole;
-    run_batch(run); /* the others' outcomes are looked at next */
+    free(seen);
+    fflush(stdout);
 }
 
 /* --- the run ------------------------------------------------------------------------------------------------------ */

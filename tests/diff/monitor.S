@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The guest that runs cases: 64-bit code with CPL 0, copied to MONITOR_CODE and run at MONITOR_LINEAR. It asks the port
- * for a batch, and runs case after case in user mode: copies its code into place, loads its registers, IRETs; whatever
- * exception ends it comes back by the IDT and is stored. It has no other memory than fixed addresses, as all registers
- * are the cases'.
+ * for a batch, copies the code of all its cases into place, and runs one after the other in user mode: loads its
+ * registers, IRETs; whatever exception ends it comes back by the IDT and is stored. It has no other memory than fixed
+ * addresses, as all registers are the cases'.
  */
 #include "monitor.h"
 
@@ -17,15 +17,10 @@ monitor_begin:
 batch:
         mov     $MONITOR_PORT, %edx
         out     %al, %dx
-        movq    $0, AT(MONITOR_INDEX)
         cld
-next:
-        mov     AT(MONITOR_INDEX), %rbx
-        cmp     AT(MONITOR_COUNT), %rbx
-        jae     batch
-
-        /* The case's code to its place. */
-        imul    $MONITOR_CASE_BYTES, %rbx, %rsi
+        /* All cases' code to its place, as one may read another's. */
+        xor     %ebx, %ebx
+1:      imul    $MONITOR_CASE_BYTES, %rbx, %rsi
         add     $AT(MONITOR_CASES), %rsi
         imul    $MONITOR_BACKING_BYTES, %rbx, %rdi
         add     $AT(MONITOR_SLOTS), %rdi
@@ -34,6 +29,14 @@ next:
         mov     4(%rsi), %ecx
         add     $MONITOR_CASE_CODE, %rsi
         rep movsq
+        inc     %rbx
+        cmp     AT(MONITOR_COUNT), %rbx
+        jb      1b
+        movq    $0, AT(MONITOR_INDEX)
+next:
+        mov     AT(MONITOR_INDEX), %rbx
+        cmp     AT(MONITOR_COUNT), %rbx
+        jae     batch
 
         imul    $MONITOR_STATE_BYTES, %rbx, %rbx
         add     $AT(MONITOR_START), %rbx
