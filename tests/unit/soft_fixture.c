@@ -99,6 +99,8 @@ void soft_machine_init(struct soft_machine *machine, unsigned vcpus)
     machine->vm.common.config.memory = &machine->fixture.space;
     machine->vm.common.vcpu_max = vcpus;
     machine->vm.common.vcpus = machine->vcpus;
+    machine->vm.decoder = soft_decoder_create();
+    assert_non_null(machine->vm.decoder);
     assert_int_equal(soft_memory_init(&machine->vm, NULL), 0);
     for (unsigned i = 0; i < vcpus; i++) {
         struct soft_vcpu *vcpu = calloc(1, sizeof(*vcpu));
@@ -119,6 +121,7 @@ void soft_machine_destroy(struct soft_machine *machine)
         free(soft_vcpu_of(machine->vcpus[i]));
     }
     soft_memory_exit(&machine->vm);
+    soft_decoder_destroy(machine->vm.decoder);
     region_remove(map, &machine->low_region);
     region_remove(map, &machine->rom_region);
     region_remove(map, &machine->io_region);
@@ -139,6 +142,7 @@ struct soft_cpu *soft_machine_start(struct soft_machine *machine, unsigned index
     struct soft_cpu *cpu = &soft_vcpu_of(machine->vcpus[index])->cpu;
 
     cpu->features.identity.words[CPU_WORD_80000001_EDX] = UINT32_C(1) << 26; /* pages of 1 GiB */
+    cpu->features.has[SOFT_FEATURE_BASE] = true;
     soft_memory_attach(cpu);
     soft_guest_enter(cpu);
     cpu->cr3 = soft_new_table(machine);

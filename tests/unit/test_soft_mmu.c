@@ -384,6 +384,8 @@ static void test_canonical(void **state)
     *soft_map_entry(&m, cpu, last, 12) = 0x300000 | P | W;
     *soft_map_entry(&m, cpu, UINT64_MAX & SOFT_PAGE_MASK, 12) = 0x301000 | P | W;
     *soft_map_entry(&m, cpu, 0, 12) = 0x302000 | P | W;
+    /* The instruction that does it tells #GP from #SS: MOV RAX, [RDI] at address 0. */
+    memcpy(m.low->host + 0x302000, "\x48\x8b\x07", 3);
     load(cpu, last + 0xff8, 8);
     assert_int_equal(soft_try(cpu, TRY_LOAD, last + 0xff9, 8, 0), VECTOR_GP);
     assert_int_equal(cpu->fault.error, 0);
@@ -391,6 +393,8 @@ static void test_canonical(void **state)
     assert_int_equal(soft_try(cpu, TRY_STORE, UINT64_C(0x8000000000000000), 1, 0), VECTOR_GP);
     assert_int_equal(soft_try(cpu, TRY_LOAD, UINT64_C(0xffff7fffffffffff), 2, 0), VECTOR_GP);
     assert_int_equal(soft_try(cpu, TRY_LOCK, UINT64_C(0x800000000000), 4, 0), VECTOR_GP);
+    memcpy(m.low->host + 0x302000, "\x48\x8b\x04\x24", 4); /* MOV RAX, [RSP] */
+    assert_int_equal(soft_try(cpu, TRY_LOAD, last + 0x1000, 1, 0), VECTOR_SS);
     assert_null(soft_host_range(cpu, UINT64_C(0x800000000000), &(uint64_t){8}, false));
     /* The top and the bottom are neighbours. */
     soft_store(cpu, UINT64_MAX - 1, 4, 0x44332211);

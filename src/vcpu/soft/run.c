@@ -124,6 +124,9 @@ void soft_run(struct vcpu *common, struct vcpu_exit *exit)
     run_with_faults(cpu);
     soft_fpu_leave(cpu);
     soft_guest_leave(cpu);
+    if (exit->kind == VCPU_EXIT_HLT && cpu->nmi_pending && !cpu->nmi_masked) {
+        exit->kind = VCPU_EXIT_AGAIN; /* it came in the shadow before HLT, and ends the halt at once */
+    }
     trace(VCPU_EXIT, "vcpu %u: exit %d", common->index, exit->kind);
 }
 
