@@ -2,6 +2,8 @@
 /* See soft_fixture.h. The thread that calls is the vCPU's. */
 #include "soft_fixture.h"
 
+#include "vcpu/soft/insn.h"
+
 _Thread_local struct stale_log stale_log;
 /* Within soft_try. */
 static _Thread_local bool trying;
