@@ -8,9 +8,9 @@
  *   - for an address that no user's can be, whether it was mapped: Linux says yes to everybody;
  *   - which of two faults an instruction with two memory accesses, or with an access and a bad target, raises: CMPS
  *     reads its operands in any order; CALL checks its target before it pushes on Intel's CPUs (SDM 2), behind it on
- *     AMD's; sixteen bytes and more may be unaligned, and outside their segment, and in several pages;
+ *     AMD's; ten bytes and more may be unaligned, and outside their segment, and in several pages;
  *   - what PUSHA and ENTER have stored before one of their accesses faults: all, some or none, below the stack's top;
- *   - of an operand longer than that, where in the page the fault was;
+ *   - of an operand longer than sixteen bytes, where in the page the fault was;
  *   - with an unmasked SSE exception: whether PE is set beside OE and UE, and whether the transition from x87 to MMX
  *     state has been made; no manual says;
  *   - in 32-bit code what lies above 32 bits, which the manuals leave open (SDM 1, 3.4.1.1).
@@ -121,7 +121,7 @@ static bool fault_is_open(const struct comparing *c)
     const struct soft_insn_def *def = compared_def(c);
 
     return def && vector_is_of_access(c->host->vector) && vector_is_of_access(c->soft->vector) &&
-           (strcmp(def->name, "cmps") == 0 || def->kind == SOFT_KIND_CALL_INDIRECT || def->memory_bytes == 16 ||
+           (strcmp(def->name, "cmps") == 0 || def->kind == SOFT_KIND_CALL_INDIRECT || def->memory_bytes >= 10 ||
             (stop_is_long(c) && c->host->vector != c->soft->vector));
 }
 

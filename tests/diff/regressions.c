@@ -91,6 +91,11 @@ static const struct regression regressions[] = {
      .bits = 64,
      CODE("\x68\x02\x01\x00\x00\x9d\xf3\xac"), /* push 0x102; popfq; rep lodsb */
      REGISTERS(2){IN_SLOT(RSI, DATA), VALUE(RCX, 10)}},
+    {.name = "MOVSD from the stack's segment past 4 GiB, unaligned, is a stack fault",
+     .bits = 32,
+     .rflags = RFLAGS_AC,
+     CODE("\x36\xa5"), /* movs dword ptr es:[edi], ss:[esi] */
+     REGISTERS(2){VALUE(RSI, 0xfffffffe), IN_SLOT(RDI, DATA)}},
     {.name = "FENI doesn't wait",
      .bits = 64,
      /* fninit; push 0x340; fldcw [rsp]; fldz; fldz; fdivp; feni */

@@ -47,7 +47,10 @@ static bool outside_is_implicit(const struct soft_cpu *cpu, const struct soft_in
     case SOFT_KIND_LEAVE:
         return true;
     case SOFT_KIND_EXEC:
-        return !insn->is_memory && !(insn->def->flags & SOFT_REP); /* ENTER's frames; others have asked soft_linear */
+        if (insn->def->flags & SOFT_REP) {
+            return insn->segment == CPU_SS && linear == (cpu->gpr[CPU_RSI] & mask); /* by an override */
+        }
+        return !insn->is_memory; /* ENTER's frames; others have asked soft_linear */
     default:
         return false;
     }
