@@ -21,7 +21,7 @@ void __wrap_soft_raise_error(struct soft_cpu *cpu, enum soft_vector vector, uint
         fail_msg("exception %u, error %#x, CR2 %#" PRIx64, vector, error, cpu->cr2);
     }
     cpu->fault = (struct soft_fault){.vector = vector, .has_error = true, .error = error};
-    _longjmp(cpu->fault_target, 1);
+    longjmp(cpu->fault_target, 1);
 }
 
 void __wrap_soft_raise_page_fault(struct soft_cpu *cpu, uint64_t linear, uint32_t error)

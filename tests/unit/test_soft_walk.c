@@ -14,6 +14,14 @@ static uint64_t load(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
     return soft_load(cpu, linear, size_bytes);
 }
 
+static uint32_t unaligned32(const uint8_t *host)
+{
+    uint32_t value;
+
+    memcpy(&value, host, sizeof(value));
+    return value;
+}
+
 /* --- without paging ----------------------------------------------------------------------------------------------- */
 
 static void test_unpaged(void **state)
@@ -25,10 +33,10 @@ static void test_unpaged(void **state)
     cpu = soft_machine_start(&m, 0);
     soft_set_control(cpu, CR0_PE, 0, 0);
     soft_store(cpu, 0x2345, 4, 0x11223344);
-    assert_int_equal(*(uint32_t *)(m.low->host + 0x2345), 0x11223344);
+    assert_int_equal(unaligned32(m.low->host + 0x2345), 0x11223344);
     assert_int_equal(load(cpu, 0x2345, 4), 0x11223344);
     soft_store(cpu, 0x2ffe, 4, 0x55667788);
-    assert_int_equal(*(uint32_t *)(m.low->host + 0x2ffe), 0x55667788);
+    assert_int_equal(unaligned32(m.low->host + 0x2ffe), 0x55667788);
     assert_int_equal(load(cpu, 0x2ffe, 4), 0x55667788);
     /* Addresses have 32 bits. */
     assert_int_equal(load(cpu, UINT64_C(0x100002345), 4), 0x11223344);

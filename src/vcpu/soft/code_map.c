@@ -295,6 +295,7 @@ static void member_catch_up(struct soft_cpu *cpu)
 
     if (unlikely(map != member->map_flushed)) {
         member->map_flushed = map;
+        soft_ram_forget(member);
         soft_tlb_flush_all(cpu);
     }
     if (unlikely(head != seen)) {
@@ -314,6 +315,7 @@ static void member_let_go(struct soft_cpu *cpu, uint64_t seen)
     struct soft_memory *memory = soft_vm_of_cpu(cpu)->memory;
 
     cpu->member->slot = NULL;
+    soft_ram_forget(cpu->member);
     atomic_store_explicit(&cpu->member->map_seen, seen, memory_order_seq_cst);
     /* Pairs with memory_committed. */
     if (unlikely(atomic_load_explicit(&memory->retired, memory_order_seq_cst))) {

@@ -3,9 +3,9 @@
  * How guest instructions reach memory. The vCPU's thread.
  *
  * Addresses are linear; segments were applied before (segment.h). The inline functions hit the TLB; everything else
- * (misses, page crossings, devices, pages with code) is in mem.c and mmu.c. Accesses to RAM are the host's own plain
- * accesses, so the guest sees the host's memory order (TSO), and its races are its own: the functions that touch RAM
- * are exempt from ThreadSanitizer, which would judge the guest's program.
+ * (misses, page crossings, devices, pages with code) is in mem.c, tlb.c and walk.c. Accesses to RAM are the host's own
+ * plain accesses, so the guest sees the host's memory order (TSO), and its races are its own: the functions that touch
+ * RAM are exempt from ThreadSanitizer, which would judge the guest's program.
  *
  * A fault doesn't return: soft_raise_page_fault jumps to the run loop. So what an instruction changes must wait for its
  * last access.

@@ -300,34 +300,50 @@ struct soft_slot *soft_slot_find(struct soft_cpu *cpu, const uint8_t *host)
     return slot;
 }
 
-/* In a read section. */
-static bool ram_of_range(const struct flat_range *range, uint64_t page, struct soft_ram *ram)
+void soft_ram_forget(struct soft_member *member)
 {
-    if (!range || !range->ram || page < range->start || range->last - page < SOFT_PAGE_BYTES - 1) {
-        return false;
-    }
-    ram->host = range->ram->host + range->ram_offset + (page - range->start);
-    ram->read_only = range->read_only;
-    return (uintptr_t)ram->host % SOFT_PAGE_BYTES == 0;
+    memset(member->window, 0, sizeof(member->window));
 }
 
-bool soft_ram_find(struct soft_cpu *cpu, uint64_t gpa, struct soft_ram *ram)
+/* The whole pages of a range. False: there are none, or they don't lie on pages of the host. In a read section. */
+static bool window_of_range(struct soft_member *member, const struct soft_memory *memory,
+                            const struct flat_range *range, struct soft_window *window)
+{
+    uint64_t start, skip;
+
+    if (!range || !range->ram) {
+        return false;
+    }
+    start = ALIGN_UP(range->start, SOFT_PAGE_BYTES);
+    skip = start - range->start;
+    if (start < range->start || range->last - range->start < skip + (SOFT_PAGE_BYTES - 1)) {
+        return false;
+    }
+    *window = (struct soft_window){.start = start,
+                                   .len_bytes = ALIGN_DOWN(range->last - start + 1, SOFT_PAGE_BYTES),
+                                   .host = range->ram->host + range->ram_offset + skip,
+                                   .read_only = range->read_only};
+    window->slot = slot_find(member, memory, window->host);
+    return window->slot && (uintptr_t)window->host % SOFT_PAGE_BYTES == 0;
+}
+
+const struct soft_window *soft_ram_find_slow(struct soft_cpu *cpu, uint64_t gpa)
 {
     const struct soft_memory *memory = soft_vm_of_cpu(cpu)->memory;
-    uint64_t page = gpa & SOFT_PAGE_MASK;
-    const struct flat_view *view;
-    bool found;
+    struct soft_window *window = &cpu->member->window[gpa >> 32 ? 1 : 0];
+    struct soft_window found;
+    bool done;
 
     hdl_rcu_read_lock();
-    view = hdl_rcu_dereference(&memory->space->view);
-    /* What a whole page lies in has its last byte, too. */
-    found = ram_of_range(flat_view_find(view, &cpu->tlb_state.walk_cache, gpa), page, ram);
-    if (likely(found)) {
-        ram->slot = slot_find(cpu->member, memory, ram->host);
-        found = ram->slot != NULL;
-    }
+    done = window_of_range(cpu->member, memory,
+                           flat_view_find(hdl_rcu_dereference(&memory->space->view), &cpu->tlb_state.walk_cache, gpa),
+                           &found);
     hdl_rcu_read_unlock();
-    return found;
+    if (!done || gpa - found.start >= found.len_bytes) {
+        return NULL;
+    }
+    *window = found;
+    return window;
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -404,6 +420,7 @@ void soft_memory_attach(struct soft_cpu *cpu)
 
     cpu->member = member;
     member->slot = NULL;
+    soft_ram_forget(member);
     member->map_flushed = 0;
     /* It has nothing that older news could be about. */
     atomic_store_explicit(&member->news_seen, atomic_load_explicit(&memory->news_head, memory_order_seq_cst),

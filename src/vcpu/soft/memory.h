@@ -53,6 +53,15 @@ struct soft_slots {
 /* A map_seen that stands for "in no run": it has found nothing that it could still use. */
 #define SOFT_MAP_OUTSIDE UINT64_MAX
 
+/* A range of whole pages of RAM that a vCPU has found: good for as long as its TLB's entries are. */
+struct soft_window {
+    uint64_t start, len_bytes; /* len_bytes 0: none */
+    uint8_t *host;
+    struct soft_slot *slot;
+    bool read_only;
+};
+#define SOFT_WINDOWS 2
+
 /*
  * A vCPU among the others. vcpu: set and cleared by its thread, read under RCU. map_seen, news_seen: written by its
  * thread, read by any. event, waiters: any thread. The rest: its thread.
@@ -64,10 +73,11 @@ struct soft_member {
     _Atomic uint32_t event;     /* futex: changes when a waiter should look again */
     _Atomic uint32_t waiters;
     unsigned index;
-    uint64_t map_flushed;   /* the map generation that its TLB knows */
-    uint64_t map_let_go;    /* the last one that map_seen was set to, within a run */
-    uint64_t changes;       /* counts news that code changed */
-    struct soft_slot *slot; /* where it found something last; NULL: nowhere yet */
+    uint64_t map_flushed;                    /* the map generation that its TLB knows */
+    uint64_t map_let_go;                     /* the last one that map_seen was set to, within a run */
+    uint64_t changes;                        /* counts news that code changed */
+    struct soft_slot *slot;                  /* where it found something last; NULL: nowhere yet */
+    struct soft_window window[SOFT_WINDOWS]; /* below and above 4 GiB, where RAM is in two parts */
 };
 
 /*
@@ -94,14 +104,27 @@ struct soft_memory {
 
 /* --- finding RAM -------------------------------------------------------------------------------------------------- */
 
-struct soft_ram {
-    uint8_t *host; /* of the page */
-    struct soft_slot *slot;
-    bool read_only;
-};
+/* soft_ram_find's slow way. */
+const struct soft_window *soft_ram_find_slow(struct soft_cpu *cpu, uint64_t gpa);
 
-/* The page of RAM at gpa, whole and aligned. False: there is none; dispatch knows more. The vCPU's thread, in a run. */
-bool soft_ram_find(struct soft_cpu *cpu, uint64_t gpa, struct soft_ram *ram);
+/*
+ * The window that the page of gpa lies in, all of it. NULL: there is no RAM, or less than a page; dispatch knows more.
+ * The vCPU's thread, in a run; good until the next call.
+ */
+static inline const struct soft_window *soft_ram_find(struct soft_cpu *cpu, uint64_t gpa)
+{
+    const struct soft_window *window = &cpu->member->window[gpa >> 32 ? 1 : 0];
+
+    return likely(gpa - window->start < window->len_bytes) ? window : soft_ram_find_slow(cpu, gpa);
+}
+
+static inline uint8_t *soft_window_host(const struct soft_window *window, uint64_t gpa)
+{
+    return window->host + (gpa - window->start);
+}
+
+/* The windows show a map that is no more. */
+void soft_ram_forget(struct soft_member *member);
 /* The slot that host lies in; one that soft_ram_find found is found as long as the instruction lasts. Likewise. */
 struct soft_slot *soft_slot_find(struct soft_cpu *cpu, const uint8_t *host);
 

@@ -284,28 +284,30 @@ static void entry_fill(struct soft_cpu *cpu, enum soft_tlb_bank bank, uint64_t l
 {
     uint64_t word = (linear & SOFT_PAGE_MASK) | cpu->tlb_tag, slow = bank == SOFT_TLB_USER_ALIGNED ? UINT64_MAX : 0;
     bool may_write = walk->dirty && bank_may_write(cpu, bank, walk);
-    struct soft_ram ram;
+    const struct soft_window *window = soft_ram_find(cpu, walk->gpa);
+    uint8_t *host;
 
     entry->gpa = (walk->gpa & SOFT_PAGE_MASK) | (walk->global ? SOFT_TLB_GLOBAL : 0) |
                  (walk->page_shift > 12 ? SOFT_TLB_LARGE : 0) | (uint64_t)cpu->tlb_state.epoch << SOFT_TLB_EPOCH_SHIFT;
     if (unlikely(walk->page_shift > 12)) {
         tlb_note_large(&cpu->tlb_state, linear, walk->page_shift);
     }
-    if (unlikely(!soft_ram_find(cpu, walk->gpa, &ram))) {
+    if (unlikely(!window)) {
         entry->gpa |= SOFT_TLB_DEVICE;
         entry->addend = 0;
         entry->read = ~word;
         entry->write = may_write ? ~word : 0;
         return;
     }
-    entry->addend = (uintptr_t)ram.host - (linear & SOFT_PAGE_MASK);
+    host = soft_window_host(window, walk->gpa);
+    entry->addend = (uintptr_t)host - linear;
     entry->read = word ^ slow;
     entry->write = 0;
-    if (may_write && unlikely(ram.read_only)) {
+    if (may_write && unlikely(window->read_only)) {
         entry->gpa |= SOFT_TLB_ROM;
         entry->write = ~word;
     } else if (may_write) {
-        entry->write = likely(!slow && soft_code_let_write(ram.slot, ram.host)) ? word : ~word;
+        entry->write = likely(!slow && soft_code_let_write(window->slot, host)) ? word : ~word;
     }
 }
 
@@ -373,14 +375,15 @@ static uint8_t *code_fill(struct soft_cpu *cpu, uint64_t linear, struct soft_tlb
 {
     struct soft_walk_request request = {.linear = linear, .access = PF_FETCH | (cpu->cpl == 3 ? PF_USER : 0)};
     struct soft_tlb *tlb = &cpu->tlb_state;
+    const struct soft_window *window;
     struct soft_walk walk;
-    struct soft_ram ram;
 
     if (!soft_walk(cpu, &request, &walk)) {
         soft_raise_page_fault(cpu, linear, walk.error);
     }
     *gpa = walk.gpa;
-    if (!soft_ram_find(cpu, walk.gpa, &ram)) {
+    window = soft_ram_find(cpu, walk.gpa);
+    if (!window) {
         return NULL;
     }
     if (walk.page_shift > 12) {
@@ -388,12 +391,12 @@ static uint8_t *code_fill(struct soft_cpu *cpu, uint64_t linear, struct soft_tlb
     }
     filter_add(tlb->code_filter, SOFT_TLB_CODE_FILTER, linear / SOFT_PAGE_BYTES);
     *entry = (struct soft_tlb_code_entry){.tag = (linear & SOFT_PAGE_MASK) | cpu->tlb_tag,
-                                          .host = ram.host,
+                                          .host = soft_window_host(window, walk.gpa & SOFT_PAGE_MASK),
                                           .user = walk.user,
                                           .global = walk.global,
                                           .large = walk.page_shift > 12,
                                           .epoch = tlb->epoch};
-    return ram.host + linear % SOFT_PAGE_BYTES;
+    return entry->host + linear % SOFT_PAGE_BYTES;
 }
 
 uint8_t *soft_code_at(struct soft_cpu *cpu, uint64_t linear, uint64_t *gpa)

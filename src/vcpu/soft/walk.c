@@ -88,26 +88,26 @@ static uint64_t walk_load_dispatched(const struct walker *walker, uint64_t gpa)
     return value;
 }
 
-static void walk_load(struct walker *walker, uint64_t gpa, struct walk_step *step)
+static uint64_t walk_load(struct walker *walker, uint64_t gpa, struct walk_step *step)
 {
-    struct soft_ram ram;
+    const struct soft_window *window;
+    uint8_t *host;
 
-    *step = (struct walk_step){0};
+    step->host = NULL;
     if (unlikely(walker->request->debug)) {
-        step->value = walk_load_debug(walker, gpa);
-        return;
+        return walk_load_debug(walker, gpa);
     }
-    if (unlikely(!soft_ram_find(walker->cpu, gpa, &ram))) {
-        step->value = walk_load_dispatched(walker, gpa);
-        return;
+    window = soft_ram_find(walker->cpu, gpa);
+    if (unlikely(!window)) {
+        return walk_load_dispatched(walker, gpa);
     }
-    ram.host += gpa & ~SOFT_PAGE_MASK;
-    step->value = walker->entry_bytes == 8 ? atomic_load_explicit((_Atomic uint64_t *)ram.host, memory_order_relaxed)
-                                           : atomic_load_explicit((_Atomic uint32_t *)ram.host, memory_order_relaxed);
-    if (!ram.read_only) {
-        step->host = ram.host;
-        step->slot = ram.slot;
+    host = soft_window_host(window, gpa);
+    if (!window->read_only) {
+        step->host = host;
+        step->slot = window->slot;
     }
+    return walker->entry_bytes == 8 ? atomic_load_explicit((_Atomic uint64_t *)host, memory_order_relaxed)
+                                    : atomic_load_explicit((_Atomic uint32_t *)host, memory_order_relaxed);
 }
 
 /* False: the entry isn't what it was. */
@@ -196,25 +196,25 @@ static bool walk_down(struct walker *walker, uint64_t table, unsigned shift, uin
     for (walker->count = 0;; shift -= index_bits) {
         struct walk_step *step = &walker->steps[walker->count++];
         uint64_t index = walker->request->linear >> shift & ((1u << index_bits) - 1);
-        bool leaf;
+        uint64_t value = walk_load(walker, table + index * walker->entry_bytes, step);
+        bool leaf = shift == 12 || ((value & PTE_PS) && walk_has_large(walker, shift));
 
-        walk_load(walker, table + index * walker->entry_bytes, step);
-        leaf = shift == 12 || ((step->value & PTE_PS) && walk_has_large(walker, shift));
-        if (!(step->value & PTE_P)) {
+        step->value = value;
+        if (!(value & PTE_P)) {
             *bits = 0;
             return false;
         }
-        if (unlikely(step->value & walk_reserved(walker, shift, leaf))) {
+        if (unlikely(value & walk_reserved(walker, shift, leaf))) {
             *bits = PF_PRESENT | PF_RESERVED;
             return false;
         }
-        walker->rights &= step->value;
-        walker->denied |= step->value & PTE_NX;
+        walker->rights &= value;
+        walker->denied |= value & PTE_NX;
         if (leaf) {
             walker->shift = shift;
             return true;
         }
-        table = step->value & PTE_ADDRESS;
+        table = value & PTE_ADDRESS;
     }
 }
 
@@ -285,7 +285,7 @@ static void walk_result(const struct walker *walker, struct soft_walk *walk)
 
 bool soft_walk(struct soft_cpu *cpu, const struct soft_walk_request *request, struct soft_walk *walk)
 {
-    struct walker walker = {.cpu = cpu, .request = request, .entry_bytes = 8};
+    struct walker walker;
     uint32_t bits;
 
     if (!(cpu->cr0 & CR0_PG)) {
@@ -293,10 +293,10 @@ bool soft_walk(struct soft_cpu *cpu, const struct soft_walk_request *request, st
             (struct soft_walk){.gpa = request->linear, .page_shift = 12, .user = true, .writable = true, .dirty = true};
         return true;
     }
+    walker.cpu = cpu;
+    walker.request = request;
     walker.format = soft_is_long(cpu) ? WALK_4LEVEL : cpu->cr4 & CR4_PAE ? WALK_PAE : WALK_32;
-    if (walker.format == WALK_32) {
-        walker.entry_bytes = 4;
-    }
+    walker.entry_bytes = walker.format == WALK_32 ? 4 : 8;
     do {
         if (!walk_begin(&walker, &bits)) {
             walk->error = walk_error(&walker, bits);
