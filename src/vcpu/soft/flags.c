@@ -5,6 +5,9 @@
  */
 #include "vcpu/soft/flags.h"
 
+/* Inline with a constant kind: a rotate needs all flags, each time that those before it may be looked at. */
+#define CC_INLINE static inline __attribute__((always_inline))
+
 static unsigned cc_kind(const struct soft_cpu *cpu)
 {
     return cpu->cc_op >> 2;
@@ -15,17 +18,18 @@ static unsigned cc_bits(const struct soft_cpu *cpu)
     return 8u << (cpu->cc_op & 3);
 }
 
-static uint64_t cc_mask(unsigned bits)
+static uint64_t cc_top(const struct soft_cpu *cpu)
 {
-    return bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
+    return UINT64_C(1) << (cc_bits(cpu) - 1);
 }
 
 /* The first operand of what made the result. */
-static uint64_t cc_first_operand(const struct soft_cpu *cpu)
+CC_INLINE uint64_t cc_first_operand(const struct soft_cpu *cpu, unsigned kind)
 {
-    uint64_t mask = cc_mask(cc_bits(cpu));
+    uint64_t mask = cc_top(cpu) << 1;
 
-    switch (cc_kind(cpu)) {
+    mask -= 1;
+    switch (kind) {
     case CC_ADD:
         return (cpu->cc_dst - cpu->cc_src) & mask;
     case CC_ADC:
@@ -39,11 +43,9 @@ static uint64_t cc_first_operand(const struct soft_cpu *cpu)
     }
 }
 
-bool soft_carry(const struct soft_cpu *cpu)
+CC_INLINE bool cc_carry(const struct soft_cpu *cpu, unsigned kind)
 {
-    uint64_t top = UINT64_C(1) << (cc_bits(cpu) - 1);
-
-    switch (cc_kind(cpu)) {
+    switch (kind) {
     case CC_FLAGS:
         return cpu->cc_src & RFLAGS_CF;
     case CC_ADD:
@@ -51,14 +53,14 @@ bool soft_carry(const struct soft_cpu *cpu)
     case CC_ADC:
         return cpu->cc_aux ? cpu->cc_dst <= cpu->cc_src : cpu->cc_dst < cpu->cc_src;
     case CC_SUB:
-        return cc_first_operand(cpu) < cpu->cc_src;
+        return cc_first_operand(cpu, kind) < cpu->cc_src;
     case CC_SBB:
-        return cpu->cc_aux ? cc_first_operand(cpu) <= cpu->cc_src : cc_first_operand(cpu) < cpu->cc_src;
+        return cpu->cc_aux ? cc_first_operand(cpu, kind) <= cpu->cc_src : cc_first_operand(cpu, kind) < cpu->cc_src;
     case CC_INC:
     case CC_DEC:
         return cpu->cc_src;
     case CC_SHL:
-        return cpu->cc_src & top;
+        return cpu->cc_src & cc_top(cpu);
     case CC_SHR:
         return cpu->cc_src & 1;
     case CC_MUL:
@@ -68,12 +70,17 @@ bool soft_carry(const struct soft_cpu *cpu)
     }
 }
 
-static bool cc_overflow(const struct soft_cpu *cpu)
+bool soft_carry(const struct soft_cpu *cpu)
 {
-    uint64_t top = UINT64_C(1) << (cc_bits(cpu) - 1);
-    uint64_t first = cc_first_operand(cpu);
+    return cc_carry(cpu, cc_kind(cpu));
+}
 
-    switch (cc_kind(cpu)) {
+CC_INLINE bool cc_overflow(const struct soft_cpu *cpu, unsigned kind)
+{
+    uint64_t top = cc_top(cpu);
+    uint64_t first = cc_first_operand(cpu, kind);
+
+    switch (kind) {
     case CC_ADD:
     case CC_ADC:
         return (cpu->cc_dst ^ first) & (cpu->cc_dst ^ cpu->cc_src) & top;
@@ -95,14 +102,14 @@ static bool cc_overflow(const struct soft_cpu *cpu)
     }
 }
 
-static bool cc_adjust(const struct soft_cpu *cpu)
+CC_INLINE bool cc_adjust(const struct soft_cpu *cpu, unsigned kind)
 {
-    switch (cc_kind(cpu)) {
+    switch (kind) {
     case CC_ADD:
     case CC_ADC:
     case CC_SUB:
     case CC_SBB:
-        return (cc_first_operand(cpu) ^ cpu->cc_src ^ cpu->cc_dst) & 0x10;
+        return (cc_first_operand(cpu, kind) ^ cpu->cc_src ^ cpu->cc_dst) & 0x10;
     case CC_INC:
         return (cpu->cc_dst & 0xf) == 0;
     case CC_DEC:
@@ -112,16 +119,27 @@ static bool cc_adjust(const struct soft_cpu *cpu)
     }
 }
 
+CC_INLINE uint32_t cc_flags(const struct soft_cpu *cpu, unsigned kind)
+{
+    return (cc_carry(cpu, kind) ? RFLAGS_CF : 0) | (__builtin_parity((uint8_t)cpu->cc_dst) ? 0 : RFLAGS_PF) |
+           (cc_adjust(cpu, kind) ? RFLAGS_AF : 0) | (cpu->cc_dst == 0 ? RFLAGS_ZF : 0) |
+           (cpu->cc_dst & cc_top(cpu) ? RFLAGS_SF : 0) | (cc_overflow(cpu, kind) ? RFLAGS_OF : 0);
+}
+
 uint32_t soft_arithmetic_flags(const struct soft_cpu *cpu)
 {
-    uint64_t top = UINT64_C(1) << (cc_bits(cpu) - 1);
-
-    if (cc_kind(cpu) == CC_FLAGS) {
+    switch (cc_kind(cpu)) {
+    case CC_FLAGS:
         return (uint32_t)cpu->cc_src;
+    case CC_ADD:
+        return cc_flags(cpu, CC_ADD);
+    case CC_SUB:
+        return cc_flags(cpu, CC_SUB);
+    case CC_LOGIC:
+        return cc_flags(cpu, CC_LOGIC);
+    default:
+        return cc_flags(cpu, cc_kind(cpu));
     }
-    return (soft_carry(cpu) ? RFLAGS_CF : 0) | (__builtin_parity((uint8_t)cpu->cc_dst) ? 0 : RFLAGS_PF) |
-           (cc_adjust(cpu) ? RFLAGS_AF : 0) | (cpu->cc_dst == 0 ? RFLAGS_ZF : 0) | (cpu->cc_dst & top ? RFLAGS_SF : 0) |
-           (cc_overflow(cpu) ? RFLAGS_OF : 0);
 }
 
 static bool condition_of_flags(uint32_t flags, unsigned condition)

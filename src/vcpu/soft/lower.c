@@ -156,7 +156,7 @@ enum flags_use {
     FLAGS_SHOWN,   /* read, or visible to whoever is called */
     FLAGS_IGNORED, /* neither read nor set */
     FLAGS_SET,     /* all of them set, none read */
-    FLAGS_KEPT_CF, /* all set but CF, which stays */
+    FLAGS_KEPT,    /* some set, the others stay */
 };
 
 static enum flags_use flags_use(const struct soft_insn *insn)
@@ -183,9 +183,14 @@ static enum flags_use flags_use(const struct soft_insn *insn)
         return insn->def->form == SOFT_FORM_RM_1 || (insn->def->form == SOFT_FORM_RM_IMM && (insn->imm & 31))
                    ? FLAGS_SET
                    : FLAGS_SHOWN;
+    case SOFT_KIND_ROL:
+    case SOFT_KIND_ROR:
+        return insn->def->form == SOFT_FORM_RM_1 || (insn->def->form == SOFT_FORM_RM_IMM && (insn->imm & 31))
+                   ? FLAGS_KEPT
+                   : FLAGS_SHOWN;
     case SOFT_KIND_INC:
     case SOFT_KIND_DEC:
-        return FLAGS_KEPT_CF;
+        return FLAGS_KEPT;
     case SOFT_KIND_MOV:
         return insn->def->form == SOFT_FORM_A_MOFFS || insn->def->form == SOFT_FORM_MOFFS_A ? FLAGS_SHOWN
                                                                                             : FLAGS_IGNORED;
@@ -213,7 +218,7 @@ static soft_op_fn *flags_quiet_fn(const struct soft_insn *insn)
                    : soft_op_alu_quiet_rr[kind - SOFT_KIND_ADD][log2_bytes];
     case SOFT_KIND_INC ... SOFT_KIND_NEG:
         return soft_op_unary_quiet_r[kind - SOFT_KIND_INC][log2_bytes];
-    case SOFT_KIND_SHL ... SOFT_KIND_SAR:
+    case SOFT_KIND_ROL ... SOFT_KIND_SAR:
         return soft_op_shift_quiet_ri[kind - SOFT_KIND_ROL][log2_bytes];
     default:
         return NULL;
@@ -224,15 +229,22 @@ static soft_op_fn *flags_quiet_fn(const struct soft_insn *insn)
 static void lower_flags(struct soft_writer *writer, const struct soft_insn *insn, struct soft_op *first)
 {
     enum flags_use use = flags_use(insn);
+    soft_op_fn *quiet;
 
     if (use == FLAGS_IGNORED) {
         return;
     }
-    if (use == FLAGS_SET && writer->flags_quiet) {
-        writer->flags_op->fn = writer->flags_quiet;
+    for (unsigned i = 0; use == FLAGS_SET && i < writer->unseen_count; i++) {
+        writer->unseen[i]->fn = writer->unseen_quiet[i];
     }
-    writer->flags_op = first;
-    writer->flags_quiet = use == FLAGS_SHOWN ? NULL : flags_quiet_fn(insn);
+    if (use != FLAGS_KEPT) {
+        writer->unseen_count = 0;
+    }
+    quiet = use == FLAGS_SHOWN ? NULL : flags_quiet_fn(insn);
+    if (quiet && writer->unseen_count < SOFT_FLAGS_UNSEEN) {
+        writer->unseen[writer->unseen_count] = first;
+        writer->unseen_quiet[writer->unseen_count++] = quiet;
+    }
 }
 
 /* --- kinds -------------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,9 @@
 /* The most that one instruction becomes, and what ends a block. */
 #define SOFT_OPS_PER_INSN 8
 
+/* How many instructions whose flags nobody has seen yet are remembered. */
+#define SOFT_FLAGS_UNSEEN 6
+
 /* Where the next micro-operations of a block go. The caller sees to the room. */
 struct soft_writer {
     struct soft_op *at;
@@ -19,9 +22,11 @@ struct soft_writer {
     bool ended;   /* the last one goes elsewhere by itself */
     /* The instruction before was a comparison, alone in this micro-operation: a conditional jump may join it. */
     struct soft_op *comparison, *last_comparison;
-    /* The last that set flags, if nothing since can show them: what to make of it if the next one sets them all. */
-    struct soft_op *flags_op;
-    soft_op_fn *flags_quiet;
+    /* Those that set flags since these were last shown or all set anew: what to make of them if another sets them all.
+     */
+    struct soft_op *unseen[SOFT_FLAGS_UNSEEN];
+    soft_op_fn *unseen_quiet[SOFT_FLAGS_UNSEEN];
+    uint8_t unseen_count;
     uint8_t fused; /* enum soft_fused */
     uint8_t fused_log2;
 };

@@ -264,6 +264,10 @@ soft_op_fn *const soft_op_shift_rc[5][4] = {ROW(rol, rc), ROW(ror, rc), ROW(shl,
         PUT##bits(op->dst, expression);                                                                                \
         NEXT;                                                                                                          \
     }
+QUIET_SHIFT(rol, 32, a << op->imm | a >> (32 - op->imm))
+QUIET_SHIFT(rol, 64, a << op->imm | a >> (64 - op->imm))
+QUIET_SHIFT(ror, 32, a >> op->imm | a << (32 - op->imm))
+QUIET_SHIFT(ror, 64, a >> op->imm | a << (64 - op->imm))
 QUIET_SHIFT(shl, 32, a << op->imm)
 QUIET_SHIFT(shl, 64, a << op->imm)
 QUIET_SHIFT(shr, 32, a >> op->imm)
@@ -272,8 +276,8 @@ QUIET_SHIFT(sar, 32, (uint64_t)((int32_t)a >> op->imm))
 QUIET_SHIFT(sar, 64, (uint64_t)((int64_t)a >> op->imm))
 
 soft_op_fn *const soft_op_shift_quiet_ri[5][4] = {
-    [SOFT_KIND_SHL - SOFT_KIND_ROL] = QUIET_ROW(shl, ri),
-    [SOFT_KIND_SHR - SOFT_KIND_ROL] = QUIET_ROW(shr, ri),
+    [SOFT_KIND_ROL - SOFT_KIND_ROL] = QUIET_ROW(rol, ri), [SOFT_KIND_ROR - SOFT_KIND_ROL] = QUIET_ROW(ror, ri),
+    [SOFT_KIND_SHL - SOFT_KIND_ROL] = QUIET_ROW(shl, ri), [SOFT_KIND_SHR - SOFT_KIND_ROL] = QUIET_ROW(shr, ri),
     [SOFT_KIND_SAR - SOFT_KIND_ROL] = QUIET_ROW(sar, ri),
 };
 
