@@ -7,6 +7,7 @@
  * doesn't set it.
  */
 #include "vcpu/soft/exception.h"
+#include "vcpu/soft/mmu.h"
 #include "vcpu/soft/segment.h"
 
 enum { BREAK_EXECUTE, BREAK_WRITE, BREAK_IO, BREAK_ACCESS };
@@ -185,5 +186,6 @@ void soft_write_dr(struct soft_cpu *cpu, unsigned n, uint64_t value)
     } else {
         cpu->dr[n] = value;
     }
+    soft_tlb_flush_all(cpu); /* pages that data breakpoints are in may be others now */
     soft_update_mode(cpu);
 }

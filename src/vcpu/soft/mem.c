@@ -287,7 +287,7 @@ static __attribute__((noinline)) void span_store(struct soft_cpu *cpu, unsigned 
 static void entry_unslow(struct soft_cpu *cpu, unsigned bank, struct soft_slot *slot, const uint8_t *host,
                          struct soft_tlb_entry *entry)
 {
-    if (bank != SOFT_TLB_USER_ALIGNED && soft_code_let_write(slot, host)) {
+    if (bank != SOFT_TLB_USER_ALIGNED && !soft_data_breakpoints_enabled(cpu) && soft_code_let_write(slot, host)) {
         entry->write = ~entry->write;
     }
 }
@@ -368,11 +368,20 @@ static void locked_access(struct soft_cpu *cpu, uint64_t linear, unsigned size_b
     span_access(cpu, &span, buffer, write);
 }
 
+/* The instruction has accessed its operand: data breakpoints see it. */
+static inline void breakpoint_check(struct soft_cpu *cpu, uint64_t linear, unsigned len_bytes, bool write)
+{
+    if (unlikely(soft_breakpoints_enabled(cpu))) {
+        soft_data_breakpoint(cpu, linear, len_bytes, write);
+    }
+}
+
 static void *lock_begin(struct soft_cpu *cpu, unsigned bank, uint64_t linear, unsigned size_bytes)
 {
     struct soft_span span;
 
     span_find(cpu, bank, linear, size_bytes, true, &span);
+    breakpoint_check(cpu, linear, size_bytes, true);
     /* What is written must be readable, too, which all writable memory is. */
     if (likely(span.piece[0].host && !span.piece[0].may_be_code && !span.piece[1].len_bytes)) {
         return span.piece[0].host;
@@ -408,14 +417,16 @@ void soft_lock_end(struct soft_cpu *cpu)
 
 uint64_t soft_load_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
 {
-    if (unlikely(cpu->locked.active)) {
-        uint64_t value = 0;
+    uint64_t value = 0;
 
+    if (unlikely(cpu->locked.active)) {
         locked_access(cpu, linear, size_bytes, (uint8_t *)&value, false);
         return value;
     }
     alignment_check(cpu, linear, size_bytes);
-    return bank_load(cpu, cpu->tlb_state.current, linear, size_bytes);
+    value = bank_load(cpu, cpu->tlb_state.current, linear, size_bytes);
+    breakpoint_check(cpu, linear, size_bytes, false);
+    return value;
 }
 
 void soft_store_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes, uint64_t value)
@@ -426,6 +437,7 @@ void soft_store_slow(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes,
     }
     alignment_check(cpu, linear, size_bytes);
     bank_store(cpu, cpu->tlb_state.current, linear, size_bytes, value);
+    breakpoint_check(cpu, linear, size_bytes, true);
 }
 
 void soft_read_bytes(struct soft_cpu *cpu, uint64_t linear, void *buffer, unsigned len_bytes)
@@ -436,6 +448,7 @@ void soft_read_bytes(struct soft_cpu *cpu, uint64_t linear, void *buffer, unsign
     alignment_check(cpu, linear, len_bytes);
     span_find(cpu, cpu->tlb_state.current, linear, len_bytes, false, &span);
     span_access(cpu, &span, buffer, false);
+    breakpoint_check(cpu, linear, len_bytes, false);
 }
 
 void soft_write_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buffer, unsigned len_bytes)
@@ -446,6 +459,7 @@ void soft_write_bytes(struct soft_cpu *cpu, uint64_t linear, const void *buffer,
     alignment_check(cpu, linear, len_bytes);
     span_find(cpu, cpu->tlb_state.current, linear, len_bytes, true, &span);
     span_access(cpu, &span, (uint8_t *)(uintptr_t)buffer, true);
+    breakpoint_check(cpu, linear, len_bytes, true);
 }
 
 void soft_probe_read(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)

@@ -282,7 +282,8 @@ static bool bank_may_write(const struct soft_cpu *cpu, enum soft_tlb_bank bank, 
 static void entry_fill(struct soft_cpu *cpu, enum soft_tlb_bank bank, uint64_t linear, const struct soft_walk *walk,
                        struct soft_tlb_entry *entry)
 {
-    uint64_t word = (linear & SOFT_PAGE_MASK) | cpu->tlb_tag, slow = bank == SOFT_TLB_USER_ALIGNED ? UINT64_MAX : 0;
+    uint64_t word = (linear & SOFT_PAGE_MASK) | cpu->tlb_tag;
+    uint64_t slow = bank == SOFT_TLB_USER_ALIGNED || unlikely(soft_data_breakpoint_page(cpu, linear)) ? UINT64_MAX : 0;
     bool may_write = walk->dirty && bank_may_write(cpu, bank, walk);
     const struct soft_window *window = soft_ram_find(cpu, walk->gpa);
     uint8_t *host;

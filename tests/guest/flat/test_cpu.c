@@ -9,7 +9,10 @@
 #include "base/thread.h"
 
 FLAT_GUEST(cpu_faults);
+FLAT_GUEST(modes);
+FLAT_GUEST(debug);
 extern const uint8_t flat_cpu_stubs[];
+extern const uint16_t flat_debug_stops[]; /* where the guest "debug" stops, in order */
 
 /* Places in the guest's memory, as in cpu_guests.S. */
 #define PML4   0x10000
@@ -28,6 +31,8 @@ extern const uint8_t flat_cpu_stubs[];
 #define LOG_AT 0x6030
 #define CODE   0x60000
 #define NONE   0xfe
+#define NOTES  0x6000 /* of mode_guests.S */
+#define STOPS  0x6100
 
 /* A page table entry's bits. */
 #define P  UINT64_C(1)
@@ -217,9 +222,45 @@ static void test_faults(void **state)
     flat_destroy(machine);
 }
 
+static void test_modes(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, modes);
+
+    flat_start_long(machine, 0); /* for its page tables */
+    flat_start_real(machine, 0);
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    for (uint32_t i = 0; i < 12; i++) {
+        assert_int_equal(flat_ram32(machine, NOTES + 4 * i), i);
+    }
+    flat_destroy(machine);
+}
+
+/* DR6 and IP of each stop; that of INT3 has a 3 instead. */
+static void test_debug(void **state)
+{
+    static const uint16_t dr6[] = {0x4ff0, 0x4ff0, 0x4ff0, 0x4ff0, 0x4ff0, 0x4ff0,
+                                   0x0ff1, 0x0ff2, 0x0ff2, 0x2ff0, 3,      0x0ff0};
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, debug);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    for (uint32_t i = 0; i < ARRAY_SIZE(dr6); i++) {
+        uint32_t stop = flat_ram32(machine, STOPS + 4 * i);
+
+        if (stop != (dr6[i] | (uint32_t)flat_debug_stops[i] << 16)) {
+            fail_msg("stop %u: at %#x with %#x, not at %#x with %#x", i, stop >> 16, stop & 0xffff, flat_debug_stops[i],
+                     dr6[i]);
+        }
+    }
+    assert_int_equal(flat_ram32(machine, STOPS + 4 * ARRAY_SIZE(dr6)), 0);
+    flat_destroy(machine);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_modes),
+                                       cmocka_unit_test(test_debug)};
     int failed;
 
     if (!flat_accel_init() || !flat_accel_is_full_speed()) {

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "base/thread.h"
 #include "memory/dma.h"
@@ -586,6 +587,30 @@ static void test_coalesced_range_goes(void **state)
     flat_destroy(machine);
 }
 
+/* --- at rest ----------------------------------------------------------------------------------------------------- */
+
+/* A halted guest's vCPU sleeps in the kernel: a second of it costs less than 2 % of one. */
+static void test_halted_costs_nothing(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 2, interrupts);
+    const struct timespec second = {.tv_sec = 1};
+    struct timespec before, after;
+    uint64_t cost_ns;
+
+    vm_resume(machine->vm);
+    flat_wait_done(machine);
+    flat_wait_done(machine);
+    nanosleep(&second, NULL); /* until both have halted, surely */
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    nanosleep(&second, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    cost_ns =
+        (uint64_t)(after.tv_sec - before.tv_sec) * NS_PER_SEC + (uint64_t)after.tv_nsec - (uint64_t)before.tv_nsec;
+    print_message("# a second of two halted vCPUs: %lu us\n", (unsigned long)(cost_ns / 1000));
+    assert_true(cost_ns < NS_PER_SEC / 50);
+    flat_destroy(machine);
+}
+
 /* --- state ------------------------------------------------------------------------------------------------------ */
 
 static void test_state_round_trip(void **state)
@@ -810,6 +835,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_coalescing_is_told),
         cmocka_unit_test(test_coalesced_ring_full),
         cmocka_unit_test(test_coalesced_range_goes),
+        cmocka_unit_test(test_halted_costs_nothing),
         cmocka_unit_test(test_state_round_trip),
         cmocka_unit_test(test_state_is_complete),
         cmocka_unit_test(test_kick_storm),
