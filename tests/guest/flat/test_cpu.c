@@ -257,7 +257,8 @@ static void test_debug(void **state)
     flat_destroy(machine);
 }
 
-int main(void)
+/* test_cpu [PATTERN]: only the tests whose names match. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_modes),
                                        cmocka_unit_test(test_debug)};
@@ -265,6 +266,9 @@ int main(void)
 
     if (!flat_accel_init() || !flat_accel_is_full_speed()) {
         return 77;
+    }
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
     }
     hdl_thread_register_main();
     failed = cmocka_run_group_tests(tests, NULL, NULL);
