@@ -169,6 +169,12 @@ static void test_pcids(void **state)
     assert_int_equal(what_shows(&test, LINEAR), 2);
     soft_tlb_invpcid(test.cpu, 2, 0, 0);
     assert_int_equal(what_shows(&test, LINEAR_HIGH), 2);
+    /* All means other spaces, too. */
+    show_new(&test, LINEAR, P | W);
+    load_pcid(&test, 6, true);
+    soft_tlb_flush_all(test.cpu);
+    load_pcid(&test, 5, true);
+    assert_int_equal(what_shows(&test, LINEAR), 2);
     tlb_teardown(&test);
 }
 

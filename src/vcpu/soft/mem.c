@@ -354,7 +354,7 @@ static void locked_access(struct soft_cpu *cpu, uint64_t linear, unsigned size_b
     for (unsigned i = 0; i < 2; i++) {
         struct soft_place place = whole->piece[i];
 
-        if (skip < place.len_bytes) {
+        if (skip < place.len_bytes && size_bytes > 0) {
             place.host = place.host ? place.host + skip : NULL;
             place.gpa += skip;
             place.len_bytes = MIN(place.len_bytes - (unsigned)skip, size_bytes);
