@@ -66,7 +66,6 @@ enum soft_insn_flags {
     SOFT_MMX = 1 << 12,      /* #UD if CR0.EM, #NM if CR0.TS */
     SOFT_SSE = 1 << 13,      /* #UD if CR0.EM or not CR4.OSFXSR, #NM if CR0.TS */
     SOFT_MODE_DEPENDS_NOT_ON_REXW = 1 << 14, /* REX.W doesn't make operands 64 bits */
-    SOFT_NO_STOP = 1 << 15, /* writes neither memory nor control state, and can't fault: may stay inside a fused pair */
     /* modrm.mod doesn't count: rm is a register (MOV CR, MOV DR). With SOFT_LOCKABLE, LOCK is allowed all the same. */
     SOFT_RM_REGISTER = 1 << 16,
 };

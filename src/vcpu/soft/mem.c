@@ -93,38 +93,6 @@ static unsigned system_bank(const struct soft_cpu *cpu)
 
 /* --- host memory -------------------------------------------------------------------------------------------------- */
 
-static SOFT_GUEST_ACCESS uint64_t host_load(const uint8_t *host, unsigned size_bytes)
-{
-    switch (size_bytes) {
-    case 1:
-        return *host;
-    case 2:
-        return *(const soft_guest_u16 *)host;
-    case 4:
-        return *(const soft_guest_u32 *)host;
-    default:
-        return *(const soft_guest_u64 *)host;
-    }
-}
-
-static SOFT_GUEST_ACCESS void host_store(uint8_t *host, unsigned size_bytes, uint64_t value)
-{
-    switch (size_bytes) {
-    case 1:
-        *host = (uint8_t)value;
-        break;
-    case 2:
-        *(soft_guest_u16 *)host = (uint16_t)value;
-        break;
-    case 4:
-        *(soft_guest_u32 *)host = (uint32_t)value;
-        break;
-    default:
-        *(soft_guest_u64 *)host = value;
-        break;
-    }
-}
-
 /* The largest power of two up to 8 that fits. */
 static unsigned piece_size(unsigned len_bytes)
 {
@@ -135,7 +103,7 @@ static void host_read(const uint8_t *host, uint8_t *buffer, unsigned len_bytes)
 {
     while (len_bytes > 0) {
         unsigned size_bytes = piece_size(len_bytes);
-        uint64_t value = host_load(host, size_bytes);
+        uint64_t value = soft_host_load(host, size_bytes);
 
         memcpy(buffer, &value, size_bytes);
         host += size_bytes;
@@ -151,7 +119,7 @@ static void host_write(uint8_t *host, const uint8_t *buffer, unsigned len_bytes)
         uint64_t value = 0;
 
         memcpy(&value, buffer, size_bytes);
-        host_store(host, size_bytes, value);
+        soft_host_store(host, size_bytes, value);
         host += size_bytes;
         buffer += size_bytes;
         len_bytes -= size_bytes;
@@ -316,7 +284,7 @@ static inline uint64_t bank_load(struct soft_cpu *cpu, unsigned bank, uint64_t l
     if (unlikely(entry->gpa & SOFT_TLB_DEVICE)) {
         return device_load(cpu, (entry->gpa & SOFT_PAGE_MASK) | (linear & ~SOFT_PAGE_MASK), size_bytes);
     }
-    return host_load((const uint8_t *)(linear + entry->addend), size_bytes);
+    return soft_host_load((const uint8_t *)(linear + entry->addend), size_bytes);
 }
 
 static inline void bank_store(struct soft_cpu *cpu, unsigned bank, uint64_t linear, unsigned size_bytes, uint64_t value)
@@ -335,7 +303,7 @@ static inline void bank_store(struct soft_cpu *cpu, unsigned bank, uint64_t line
         return;
     }
     host = (uint8_t *)(linear + entry->addend);
-    host_store(host, size_bytes, value);
+    soft_host_store(host, size_bytes, value);
     if (entry->write != ((linear & SOFT_PAGE_MASK) | cpu->tlb_tag)) {
         entry_stored(cpu, bank, host, size_bytes, entry);
     }

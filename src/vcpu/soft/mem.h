@@ -140,50 +140,56 @@ static inline void *soft_reach_modify(struct soft_cpu *cpu, uint64_t linear, uns
 
 /* --- for exec functions: the operand of an instruction ------------------------------------------------------------ */
 
+/* Guest RAM at a host address: 1, 2, 4 or 8 bytes, in one access if aligned. */
+static inline SOFT_GUEST_ACCESS uint64_t soft_host_load(const void *host, unsigned size_bytes)
+{
+    switch (size_bytes) {
+    case 1:
+        return *(const soft_guest_u8 *)host;
+    case 2:
+        return *(const soft_guest_u16 *)host;
+    case 4:
+        return *(const soft_guest_u32 *)host;
+    default:
+        return *(const soft_guest_u64 *)host;
+    }
+}
+
+static inline SOFT_GUEST_ACCESS void soft_host_store(void *host, unsigned size_bytes, uint64_t value)
+{
+    switch (size_bytes) {
+    case 1:
+        *(soft_guest_u8 *)host = (uint8_t)value;
+        break;
+    case 2:
+        *(soft_guest_u16 *)host = (uint16_t)value;
+        break;
+    case 4:
+        *(soft_guest_u32 *)host = (uint32_t)value;
+        break;
+    default:
+        *(soft_guest_u64 *)host = value;
+    }
+}
+
 /* The hit path for any size, with cpu->rip set already. */
-static inline SOFT_GUEST_ACCESS uint64_t soft_load(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
+static inline uint64_t soft_load(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
 {
     const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
 
     if (likely(entry->read == soft_tlb_want(cpu, linear, size_bytes))) {
-        const uint8_t *host = (const uint8_t *)(linear + entry->addend);
-
-        switch (size_bytes) {
-        case 1:
-            return *host;
-        case 2:
-            return *(const soft_guest_u16 *)host;
-        case 4:
-            return *(const soft_guest_u32 *)host;
-        default:
-            return *(const soft_guest_u64 *)host;
-        }
+        return soft_host_load((const void *)(linear + entry->addend), size_bytes);
     }
     return soft_load_slow(cpu, linear, size_bytes);
 }
 
-static inline SOFT_GUEST_ACCESS void soft_store(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes,
-                                                uint64_t value)
+static inline void soft_store(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes, uint64_t value)
 {
     const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
 
     if (likely(entry->write == soft_tlb_want(cpu, linear, size_bytes))) {
-        uint8_t *host = (uint8_t *)(linear + entry->addend);
-
-        switch (size_bytes) {
-        case 1:
-            *host = (uint8_t)value;
-            return;
-        case 2:
-            *(soft_guest_u16 *)host = (uint16_t)value;
-            return;
-        case 4:
-            *(soft_guest_u32 *)host = (uint32_t)value;
-            return;
-        default:
-            *(soft_guest_u64 *)host = value;
-            return;
-        }
+        soft_host_store((void *)(linear + entry->addend), size_bytes, value);
+        return;
     }
     soft_store_slow(cpu, linear, size_bytes, value);
 }

@@ -39,20 +39,6 @@ bool soft_host_exchange(void *host, unsigned size_bytes, uint64_t *expected, uin
     }
 }
 
-static SOFT_GUEST_ACCESS uint64_t host_load(const void *host, unsigned size_bytes)
-{
-    switch (size_bytes) {
-    case 1:
-        return *(const soft_guest_u8 *)host;
-    case 2:
-        return *(const soft_guest_u16 *)host;
-    case 4:
-        return *(const soft_guest_u32 *)host;
-    default:
-        return *(const soft_guest_u64 *)host;
-    }
-}
-
 void soft_modify_begin_at(struct soft_cpu *cpu, const struct soft_insn *insn, uint64_t linear, unsigned size_bytes,
                           bool lock, struct soft_modify *modify)
 {
@@ -66,7 +52,7 @@ void soft_modify_begin_at(struct soft_cpu *cpu, const struct soft_insn *insn, ui
     if (unlikely(!modify->host)) {
         modify->host = soft_lock_begin(cpu, linear, size_bytes);
     }
-    modify->old = modify->host ? host_load(modify->host, size_bytes) : soft_load_slow(cpu, linear, size_bytes);
+    modify->old = modify->host ? soft_host_load(modify->host, size_bytes) : soft_load_slow(cpu, linear, size_bytes);
 }
 
 void soft_modify_begin(struct soft_cpu *cpu, const struct soft_insn *insn, unsigned size_bytes,
