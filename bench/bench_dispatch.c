@@ -123,7 +123,7 @@ static struct bench_device *bench_plug(struct bench *bench, struct device_lock *
 
 static void bench_unplug(struct bench *bench, struct bench_device *self)
 {
-    device_unplug(&self->device, NULL, NULL);
+    device_unplug(&self->device);
     region_remove(&bench->map, &self->region);
     region_remove(&bench->map, &self->second);
     hdl_rcu_synchronize();

@@ -11,12 +11,24 @@
 #include "device/device.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
+/* Values of device->leaving. */
+enum device_leaving {
+    DEVICE_STAYS,
+    DEVICE_LEAVES,
+    DEVICE_LEAVES_AWAITED, /* somebody sleeps until it is LEFT */
+    DEVICE_LEFT,           /* no access is inside */
+};
+
 static void device_leave(void *opaque);
-static void device_free(void *opaque);
+static void device_destroy(void *opaque);
 
 struct device *device_create(const struct device_type *type, const char *id, struct event_loop *loop,
                              struct address_space *dma_space, struct device_lock *legacy)
@@ -42,9 +54,11 @@ struct device *device_create(const struct device_type *type, const char *id, str
     gate_init(&device->work);
     refcount_init(&device->refs);
     atomic_init(&device->state, DEVICE_CREATED);
+    atomic_init(&device->leaving, DEVICE_STAYS);
+    atomic_init(&device->waiting, NULL);
     if (loop) {
         bh_init(&device->leave, loop, device_leave, device);
-        bh_init(&device->release, loop, device_free, device);
+        bh_init(&device->release, loop, device_destroy, device);
     }
     if (type->properties) {
         property_set_defaults(device, type->properties);
@@ -99,10 +113,17 @@ void device_went_idle(struct device *device)
 static void device_is_gone(struct rcu_head *head)
 {
     struct device *device = container_of(head, struct device, rcu);
+    struct event_loop *waiting;
 
-    device_set_state(device, DEVICE_GONE);
-    if (device->gone) {
-        device->gone(device, device->gone_opaque);
+    trace(DEVICE_LIFE, "%s: gone", device->id);
+    /* Sequentially consistent, both: devices_unplug names its loop, then looks at the state. */
+    atomic_store(&device->state, DEVICE_GONE);
+    waiting = atomic_load(&device->waiting);
+    if (device->owner && device->owner->gone) {
+        device->owner->gone(device, device->owner->opaque);
+    }
+    if (waiting) {
+        event_loop_wake(waiting);
     }
     device_put(device); /* device_unplug's */
 }
@@ -133,6 +154,10 @@ static void device_accesses_ended(struct rcu_head *head)
 {
     struct device *device = container_of(head, struct device, rcu);
 
+    /* Release: pairs with device_wait_left; whoever waited sees what the last handlers did. */
+    if (atomic_exchange_explicit(&device->leaving, DEVICE_LEFT, memory_order_acq_rel) == DEVICE_LEAVES_AWAITED) {
+        syscall(SYS_futex, &device->leaving, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    }
     if (device->loop) {
         bh_schedule(&device->leave);
     } else {
@@ -145,13 +170,29 @@ static void device_access_drained(struct gate *gate)
     hdl_rcu_call(&container_of(gate, struct device, access)->rcu, device_accesses_ended);
 }
 
-void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque)
+bool device_unplug(struct device *device)
 {
+    uint32_t stays = DEVICE_STAYS;
+
+    if (!atomic_compare_exchange_strong(&device->leaving, &stays, DEVICE_LEAVES)) {
+        return false;
+    }
     device_get(device);
-    device->gone = gone;
-    device->gone_opaque = opaque;
     device_set_state(device, DEVICE_LEAVING);
     gate_shut(&device->access, device_access_drained);
+    return true;
+}
+
+void device_wait_left(struct device *device)
+{
+    uint32_t leaving = DEVICE_LEAVES;
+
+    hdl_assert_unlocked();
+    atomic_compare_exchange_strong(&device->leaving, &leaving, DEVICE_LEAVES_AWAITED);
+    /* Acquire: pairs with device_accesses_ended. */
+    while (atomic_load_explicit(&device->leaving, memory_order_acquire) != DEVICE_LEFT) {
+        syscall(SYS_futex, &device->leaving, FUTEX_WAIT_PRIVATE, DEVICE_LEAVES_AWAITED, NULL, NULL, 0);
+    }
 }
 
 struct device *device_get(struct device *device)
@@ -160,7 +201,8 @@ struct device *device_get(struct device *device)
     return device;
 }
 
-static void device_free(void *opaque)
+/* Loop thread: the last reference is gone. */
+static void device_destroy(void *opaque)
 {
     struct device *device = opaque;
 
@@ -175,6 +217,15 @@ static void device_free(void *opaque)
         bh_destroy(&device->release);
     }
     device_lock_destroy(&device->own_lock);
+    if (device->owner && device->owner->destroyed) {
+        device->owner->destroyed(device, device->owner->opaque);
+    } else {
+        device_free_memory(device);
+    }
+}
+
+void device_free_memory(struct device *device)
+{
     free(device->id);
     free(device);
 }
@@ -187,26 +238,21 @@ void device_put(struct device *device)
     if (device->loop) {
         bh_schedule(&device->release);
     } else {
-        device_free(device);
+        device_destroy(device);
     }
 }
 
 /* --- many at once ----------------------------------------------------------------------------------------------- */
 
-/* RCU's thread. */
-static void device_gone_wakes(struct device *device, void *opaque)
-{
-    event_loop_wake(opaque);
-}
-
 void devices_unplug(struct event_loop *loop, struct device *const *devices, size_t count)
 {
     hdl_assert_unlocked();
     for (size_t i = count; i-- > 0;) {
-        device_unplug(devices[i], device_gone_wakes, loop);
+        atomic_store(&devices[i]->waiting, loop);
+        device_unplug(devices[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        while (atomic_load_explicit(&devices[i]->state, memory_order_acquire) != DEVICE_GONE) {
+        while (atomic_load(&devices[i]->state) != DEVICE_GONE) {
             event_loop_poll(loop, true);
         }
     }

@@ -71,6 +71,17 @@ struct device_write_buffer {
 };
 
 /*
+ * Whoever keeps a device and is told of its end, once each, on whatever thread gets there last; no lock is held, and it
+ * must not block. The device's own reference on itself is held during `gone`. After `destroyed` nothing of the device
+ * is left but its memory and its name, which the owner gives back by device_free_memory. Outlives its devices.
+ */
+struct device_owner {
+    void (*gone)(struct device *device, void *opaque);
+    void (*destroyed)(struct device *device, void *opaque);
+    void *opaque;
+};
+
+/*
  * write_buffer: set and cleared by the accelerator, under the memory map's lock; NULL unless a region is coalesced.
  * type, id, lock, loop, dma_space: immutable after creation or before realize. state: written by the configuration
  * thread, read by anybody. own_lock, gates and refs synchronise themselves.
@@ -87,13 +98,15 @@ struct device {
     struct refcount refs;
     struct device_write_buffer *_Atomic write_buffer;
     _Atomic enum device_state state;
+    _Atomic uint32_t leaving;   /* enum device_leaving, a futex: somebody may wait for the last access */
     struct rcu_head rcu;        /* the grace periods of leaving, one at a time */
     struct bh leave;            /* loop thread: quiesces once the last access has left */
-    struct bh release;          /* loop thread: frees once the last reference is gone */
+    struct bh release;          /* loop thread: destroys once the last reference is gone */
     void (*idle)(void *opaque); /* see device_went_idle; set before realize, or NULL */
     void *idle_opaque;
-    void (*gone)(struct device *device, void *opaque); /* told once when GONE; set by device_unplug */
-    void *gone_opaque;
+    const struct device_owner *owner;   /* set before realize, or NULL */
+    struct device *owner_next;          /* the owner's, once it was told */
+    struct event_loop *_Atomic waiting; /* devices_unplug's: woken when the device is GONE */
 };
 
 /*
@@ -111,12 +124,18 @@ bool device_is_idle(struct device *device);
 void device_went_idle(struct device *device);
 
 /*
- * Takes the device away: shuts accesses, then quiesces, then shuts work, then is GONE and calls gone(device, opaque)
- * (may be NULL) on RCU's thread. Returns at once; holds a reference until gone has returned. Configuration thread, no
- * lock held. In `gone` no handler and no work of the device runs or will run, and, if quiesce hid its regions, no
- * look-up sees them. hdl_rcu_barrier waits for gone calls under way.
+ * Takes the device away: shuts accesses, then quiesces, then shuts work, then is GONE and tells its owner. Returns at
+ * once; holds a reference until then. False if the device was leaving already. Any thread that has a reference, under
+ * any lock, also under the device's own (from its handler), which then is its last.
+ * When this returns, no access that starts later reaches the device. In `gone` no handler and no work of it runs or
+ * will run, and, if quiesce hid its regions, no look-up sees them. hdl_rcu_barrier waits for `gone` calls under way.
  */
-void device_unplug(struct device *device, void (*gone)(struct device *device, void *opaque), void *opaque);
+bool device_unplug(struct device *device);
+/*
+ * Returns once no access is inside a device that is leaving, lockless handlers included: a grace period and the longest
+ * handler later. Any thread with a reference that is inside no access and no read section, and holds no lock.
+ */
+void device_wait_left(struct device *device);
 /* From a type's quiesce, see there. */
 void device_quiesced(struct device *device);
 
@@ -126,6 +145,8 @@ void device_quiesced(struct device *device);
  */
 struct device *device_get(struct device *device);
 void device_put(struct device *device);
+/* From the owner, after `destroyed` or in it. Any thread. */
+void device_free_memory(struct device *device);
 
 /*
  * For whoever owns devices and the loop that it is on: unplugs them all at once, so that they share grace periods, and

@@ -7,7 +7,8 @@
  *
  * Both end in the same steps for an I/O region. Those that say "ends the read section" are entered inside one:
  *
- *   locked    reference on the owner -> rcu_read_unlock -> owner's lock -> handler -> unlock -> drop the reference
+ *   locked    reference on the owner -> rcu_read_unlock -> owner's lock -> handler -> unlock -> (wait) -> drop the
+ *             reference
  *   lockless  handler -> rcu_read_unlock
  *
  * The reference is what keeps the region's memory after the read section: an owner can't be GONE while anybody is
@@ -47,6 +48,7 @@ static __attribute__((noinline, cold)) void dispatch_account(struct address_spac
 
     switch (result) {
     case ACCESS_OK:
+    case ACCESS_WAIT:
         return;
     case ACCESS_UNASSIGNED:
         atomic_fetch_add_explicit(&map->unassigned_accesses, 1, memory_order_relaxed);
@@ -86,8 +88,14 @@ region_call(const struct region *region, uint64_t offset, unsigned size_bytes, u
         *value = 0;
         result = ops->read(region->opaque, offset, size_bytes, value);
     }
-    *value = (likely(result == ACCESS_OK) ? *value : UINT64_MAX) & value_mask(size_bytes);
+    *value = (likely(result == ACCESS_OK || result == ACCESS_WAIT) ? *value : UINT64_MAX) & value_mask(size_bytes);
     return result;
+}
+
+/* What several handlers of one region said: the first failure; but none makes a wait unnecessary. */
+static inline enum access_result access_combine(enum access_result before, enum access_result result)
+{
+    return before == ACCESS_OK || result == ACCESS_WAIT ? result : before;
 }
 
 static inline unsigned size_or(unsigned size_bytes, unsigned default_bytes)
@@ -153,7 +161,7 @@ static enum access_result impl_unit_write(const struct region *region, const str
     uint64_t mask = value_mask(unit->used) << (8 * unit->skip);
     uint64_t whole = 0;
 
-    if (unit->used < unit->size && region_call(region, unit->offset, unit->size, &whole, false) != ACCESS_OK) {
+    if (unit->used < unit->size && region_call(region, unit->offset, unit->size, &whole, false) == ACCESS_REFUSED) {
         return ACCESS_REFUSED;
     }
     whole = (whole & ~mask) | (value << (8 * unit->skip) & mask);
@@ -178,9 +186,7 @@ static enum access_result region_adapt(const struct region *region, uint64_t off
             result = impl_unit_read(region, &unit, &part);
             whole |= part << (8 * done);
         }
-        if (first_failure == ACCESS_OK) {
-            first_failure = result;
-        }
+        first_failure = access_combine(first_failure, result);
         done += unit.used;
     }
     if (!is_write) {
@@ -205,9 +211,7 @@ static enum access_result region_access(const struct region *region, uint64_t of
         if (region_allows(region, offset + done, size)) {
             result = region_adapt(region, offset + done, size, &part, is_write);
         }
-        if (first_failure == ACCESS_OK) {
-            first_failure = result;
-        }
+        first_failure = access_combine(first_failure, result);
         whole |= part << (8 * done);
         done += size;
     }
@@ -262,6 +266,10 @@ static inline __attribute__((always_inline)) enum access_result dispatch_io(cons
     }
     result = region_run(region, offset, len_bytes, value, is_write, direct);
     device_lock_release(lock);
+    if (unlikely(result == ACCESS_WAIT)) {
+        region->ops->wait(region->opaque);
+        result = ACCESS_OK;
+    }
     device_release_access(owner);
     return result;
 }

@@ -35,6 +35,11 @@ enum access_result {
     ACCESS_UNASSIGNED, /* nothing there, or its device is going: reads gave all-ones, writes were dropped */
     ACCESS_REFUSED,    /* size or alignment not valid there, ROM, or the handler said no */
     ACCESS_REENTRANT,  /* a device reached an I/O region from inside its handler */
+    /*
+     * From a handler that runs under a device lock only: done, but the guest's instruction is not to end before
+     * ops->wait has returned. To everybody else it is ACCESS_OK.
+     */
+    ACCESS_WAIT,
 };
 
 /* Sizes in bytes, powers of two, 1..8. Zero min/max: 1..8 for valid, 1..4 for impl. */
@@ -47,7 +52,10 @@ struct access_sizes {
  * What an I/O region does. Called with the owner's device lock held (the legacy lock for REGION_LEGACY; none for
  * REGION_LOCKLESS, in an RCU read section, on any number of threads at once). offset is within the region and aligned
  * to size_bytes unless impl.unaligned; size_bytes is one that impl allows. Values are little-endian numbers,
- * zero-extended. A handler returns ACCESS_OK or ACCESS_REFUSED. A NULL handler refuses.
+ * zero-extended. A handler returns ACCESS_OK, ACCESS_REFUSED or ACCESS_WAIT. A NULL handler refuses.
+ *
+ * wait: on the accessing thread, after the handler that returned ACCESS_WAIT, with the owner's reference and no lock;
+ * it may block, but not for longer than other devices' handlers take (an eject that waits until the device is left).
  *
  * An access that valid allows but impl doesn't becomes several, or a wider one, under one hold of the lock. A write
  * narrower than impl.min becomes a read of the unit around it and a write: a device whose reads or other bits have side
@@ -57,8 +65,9 @@ struct access_sizes {
 struct region_ops {
     enum access_result (*read)(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value);
     enum access_result (*write)(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value);
-    struct access_sizes valid; /* what the guest may use: others are refused */
-    struct access_sizes impl;  /* what read and write are written for: accesses are split or widened to fit */
+    void (*wait)(void *opaque); /* NULL: no handler returns ACCESS_WAIT */
+    struct access_sizes valid;  /* what the guest may use: others are refused */
+    struct access_sizes impl;   /* what read and write are written for: accesses are split or widened to fit */
 };
 
 enum region_flags {

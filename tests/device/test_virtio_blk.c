@@ -331,11 +331,13 @@ static void test_removal_waits_for_what_is_under_way(void **state)
     struct disk_machine m;
     struct disk_request requests[3];
     _Atomic bool gone = false;
+    struct device_owner owner = {.gone = on_gone, .opaque = (void *)&gone};
 
     disk_open(&m, "", NULL, NULL);
     start(&m, BLK_FEATURES);
     hold_some(&m, requests, 3);
-    device_unplug(m.device, on_gone, (void *)&gone);
+    m.device->owner = &owner;
+    device_unplug(m.device);
     hdl_rcu_barrier();
     pci_machine_poll(&m.machine);
     hdl_rcu_barrier();

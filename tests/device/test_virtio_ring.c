@@ -429,7 +429,7 @@ static void test_unplug_in_flight(void **state)
     virtio_driver_start(&test.driver, test.features, 1, 16);
     ring_send_one(&test);
     device_get(device);
-    device_unplug(device, NULL, NULL);
+    device_unplug(device);
     hdl_rcu_barrier();
     pci_machine_poll(&test.machine);
     hdl_rcu_barrier();

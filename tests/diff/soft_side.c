@@ -279,7 +279,7 @@ void soft_side_destroy(struct soft_side *side)
     vm_destroy(side->vm);
     region_remove(&side->map, &side->port);
     region_remove(&side->map, &side->ram);
-    device_unplug(side->device, NULL, NULL);
+    device_unplug(side->device);
     do {
         hdl_rcu_barrier(); /* leaving takes grace periods */
     } while (event_loop_poll(side->loop, false));

@@ -35,6 +35,8 @@ struct test_device {
     unsigned run_count;
     bool quiesced, destroyed_flag_set;
     bool *destroyed;
+    _Atomic bool access_ended;
+    bool left_seen;
     struct test_work works[WORKS];
 };
 
@@ -211,20 +213,35 @@ static void test_other_devices_work_goes_to_its_loop(void **state)
     event_loop_destroy(loop);
 }
 
-static void on_gone(struct device *device, void *opaque)
+/* Keeps what it was told. */
+struct test_owner {
+    struct device_owner owner;
+    bool gone, destroyed; /* read after a barrier only */
+};
+
+static void owner_gone(struct device *device, void *opaque)
 {
-    *(bool *)opaque = true;
+    ((struct test_owner *)opaque)->gone = true;
+}
+
+static void owner_destroyed(struct device *device, void *opaque)
+{
+    ((struct test_owner *)opaque)->destroyed = true;
 }
 
 static void test_unplug_goes_step_by_step(void **state)
 {
     struct event_loop *loop = event_loop_create("test", NULL);
     bool destroyed;
-    bool gone = false; /* read after a barrier only */
+    struct test_owner owner = {
+        .owner = {.gone = owner_gone, .destroyed = owner_destroyed, .opaque = &owner},
+    };
     struct test_device *test = test_device_new(loop, NULL, &destroyed);
 
     assert_true(device_tryget(&test->device));
-    device_unplug(&test->device, on_gone, &gone);
+    test->device.owner = &owner.owner;
+    assert_true(device_unplug(&test->device));
+    assert_false(device_unplug(&test->device));
     assert_false(device_tryget(&test->device));
     poll_dry(loop);
     assert_false(test->quiesced); /* one access is still inside */
@@ -236,13 +253,56 @@ static void test_unplug_goes_step_by_step(void **state)
     device_lock(&test->device);
     assert_int_equal(device_submit(&test->device, &test->works[0].work), 0);
     device_quiesced(&test->device);
-    assert_false(gone);
+    assert_false(owner.gone);
     device_unlock(&test->device);
     assert_int_equal(test->works[0].runs, 1);
     hdl_rcu_barrier();
-    assert_true(gone);
+    assert_true(owner.gone);
+    assert_false(owner.destroyed);
     assert_int_equal(device_submit(&test->device, &test->works[0].work), -ENODEV);
     assert_int_equal(test->works[0].runs, 1);
+    test_device_drop(test, loop, &destroyed);
+    assert_true(owner.destroyed);
+    device_free_memory(&test->device); /* it was the owner's */
+    event_loop_destroy(loop);
+}
+
+static void wait_left(void *opaque)
+{
+    struct test_device *test = opaque;
+
+    device_wait_left(&test->device);
+    test->left_seen = atomic_load(&test->access_ended);
+}
+
+static void wait_left_quietly(void *opaque)
+{
+    device_wait_left(&((struct test_device *)opaque)->device);
+}
+
+/* Two threads wait for the end of an access that is inside; one comes when it is over. */
+static void test_waiting_until_left(void **state)
+{
+    struct event_loop *loop = event_loop_create("test", NULL);
+    struct hdl_thread waiters[2];
+    bool destroyed;
+    struct test_device *test = test_device_new(loop, NULL, &destroyed);
+
+    assert_true(device_tryget(&test->device));
+    assert_true(device_unplug(&test->device));
+    for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++) {
+        assert_int_equal(hdl_thread_start(&waiters[i], "wait", i ? wait_left_quietly : wait_left, test, NULL), 0);
+    }
+    atomic_store(&test->access_ended, true);
+    device_release_access(&test->device);
+    for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++) {
+        hdl_thread_join(&waiters[i]);
+    }
+    assert_true(test->left_seen);
+    device_wait_left(&test->device);
+    poll_dry(loop);
+    device_quiesced(&test->device);
+    hdl_rcu_barrier();
     test_device_drop(test, loop, &destroyed);
     event_loop_destroy(loop);
 }
@@ -433,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_queued_work_coalesces),
         cmocka_unit_test(test_other_devices_work_goes_to_its_loop),
         cmocka_unit_test(test_unplug_goes_step_by_step),
+        cmocka_unit_test(test_waiting_until_left),
         cmocka_unit_test(test_legacy_devices_share_one_lock),
 #ifdef HDL_LOCK_DEBUG
         cmocka_unit_test(test_two_device_locks_abort),

@@ -20,6 +20,7 @@ struct test_device {
     /* What the handler reaches for, and what it gets. */
     uint64_t reach_address;
     bool reaches, reach_by_write;
+    unsigned waits;
     enum access_result reached;
 };
 
@@ -91,7 +92,7 @@ static struct test_device *test_device_plug(struct memory_fixture *fixture, cons
 
 static void test_device_pull(struct test_device *test)
 {
-    device_unplug(&test->device, NULL, NULL);
+    device_unplug(&test->device);
     region_remove(&test->fixture->map, &test->region);
     hdl_rcu_synchronize();
     region_destroy(&test->region);
@@ -358,8 +359,8 @@ static void test_leaving_device_is_not_there(void **state)
     lockless = test_device_plug(&fixture, &plain_ops, 0x2000, REGION_LOCKLESS, NULL);
     assert_int_equal(test_read(&fixture, 0x1000, 1, &value), ACCESS_OK);
     assert_int_equal(test_read(&fixture, 0x2000, 1, &value), ACCESS_OK);
-    device_unplug(&locked->device, NULL, NULL);
-    device_unplug(&lockless->device, NULL, NULL);
+    device_unplug(&locked->device);
+    device_unplug(&lockless->device);
     /* Still in the view; no longer answering. */
     assert_int_equal(test_read(&fixture, 0x1000, 1, &value), ACCESS_UNASSIGNED);
     assert_int_equal(value, 0xff);
@@ -370,6 +371,57 @@ static void test_leaving_device_is_not_there(void **state)
     hdl_rcu_synchronize();
     device_put(&locked->device);
     device_put(&lockless->device);
+    memory_fixture_destroy(&fixture);
+}
+
+/* --- an access that waits after its handler --------------------------------------------------------------------- */
+
+static void handler_wait(void *opaque)
+{
+    struct test_device *test = opaque;
+
+    hdl_assert_unlocked();
+    assert_false(device_context_is_inside());
+    test->waits++;
+}
+
+/* Four bytes are four calls here; only the second one asks for a wait, the last one refuses. */
+static enum access_result handler_write_waiting(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct test_device *test = opaque;
+
+    test->calls++;
+    return offset == 1 ? ACCESS_WAIT : offset == 3 ? ACCESS_REFUSED : ACCESS_OK;
+}
+
+static enum access_result handler_read_waiting(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    *value = 0x5a;
+    return ACCESS_WAIT;
+}
+
+static void test_access_waits_after_its_handler(void **state)
+{
+    static const struct region_ops ops = {.read = handler_read_waiting,
+                                          .write = handler_write_waiting,
+                                          .wait = handler_wait,
+                                          .impl = {.min = 1, .max = 1}};
+    struct memory_fixture fixture;
+    struct test_device *test;
+    uint64_t value = 0;
+
+    memory_fixture_init(&fixture);
+    test = test_device_plug(&fixture, &ops, 0x1000, 0, NULL);
+    assert_int_equal(test_read(&fixture, 0x1000, 1, &value), ACCESS_OK);
+    assert_int_equal(value, 0x5a);
+    assert_int_equal(test->waits, 1);
+    assert_int_equal(test_write(&fixture, 0x1000, 1, 0), ACCESS_OK);
+    assert_int_equal(test->waits, 1);
+    /* Once for the whole access, whatever its other parts said. */
+    assert_int_equal(test_write(&fixture, 0x1000, 4, 0), ACCESS_OK);
+    assert_int_equal(test->calls, 5);
+    assert_int_equal(test->waits, 2);
+    test_device_pull(test);
     memory_fixture_destroy(&fixture);
 }
 
@@ -552,7 +604,7 @@ static void test_legacy_devices_take_turns(void **state)
     assert_false(atomic_load(&test.gave_up));
 
     for (unsigned i = 0; i < 3; i++) {
-        device_unplug(test.devices[i], NULL, NULL);
+        device_unplug(test.devices[i]);
         region_remove(&test.fixture.map, &test.regions[i]);
     }
     hdl_rcu_synchronize();
@@ -573,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_across_ranges),
         cmocka_unit_test(test_redirect),
         cmocka_unit_test(test_leaving_device_is_not_there),
+        cmocka_unit_test(test_access_waits_after_its_handler),
         cmocka_unit_test(test_reentry_is_refused),
         cmocka_unit_test(test_legacy_devices_take_turns),
     };

@@ -31,6 +31,7 @@ struct torture_device {
 
 struct torture {
     struct memory_fixture fixture;
+    struct device_owner owner; /* of its devices: counts those that are gone */
     struct torture_device *mover;
     struct region target; /* moved by the mover's handler */
     struct region counter;
@@ -110,6 +111,7 @@ static struct torture_device *torture_plug(struct torture *torture, const struct
 
     self->torture = torture;
     self->answer = answer;
+    device->owner = &torture->owner;
     assert_int_equal(device_realize(device, NULL), 0);
     region_init_io(&self->region, "torture", device, ops, self, 0x100, 0, NULL);
     region_add(&torture->fixture.map, &torture->fixture.root, address, &self->region, 0);
@@ -154,7 +156,7 @@ static void torture_unplug(struct torture *torture, struct torture_device **devi
         if (hide_first) {
             region_remove(&torture->fixture.map, &devices[i]->region);
         }
-        device_unplug(&devices[i]->device, torture_gone, torture);
+        device_unplug(&devices[i]->device);
         if (!hide_first) {
             region_remove(&torture->fixture.map, &devices[i]->region);
         }
@@ -258,6 +260,7 @@ static void torture_thread_run(void *opaque)
 static void torture_setup(struct torture *torture)
 {
     memset(torture, 0, sizeof(*torture));
+    torture->owner = (struct device_owner){.gone = torture_gone, .opaque = torture};
     memory_fixture_init(&torture->fixture);
     hdl_mutex_init(&torture->lock, "torture", LOCK_RANK_LEAF);
     hdl_cond_init(&torture->changed);

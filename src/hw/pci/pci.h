@@ -28,6 +28,7 @@
 
 struct pci_device;
 struct pci_bus;
+struct pci_hotplug;
 struct msix;
 
 /* --- where it sits ---------------------------------------------------------------------------------------------- */
@@ -66,9 +67,10 @@ static inline unsigned pci_pirq_gsi(unsigned slot, unsigned pin)
  */
 struct pci_bus {
     struct memory_map *map;
-    struct region *memory;  /* container in which memory BARs appear, at bus address = offset; all of 2^64 */
-    struct region *io;      /* container in which I/O BARs appear: 64 KiB */
-    struct msi_target *msi; /* NULL: message-signalled interrupts go nowhere */
+    struct pci_hotplug *hotplug; /* who tells the guest what comes and goes (pci_hotplug.h); NULL: nothing does */
+    struct region *memory;       /* container in which memory BARs appear, at bus address = offset; all of 2^64 */
+    struct region *io;           /* container in which I/O BARs appear: 64 KiB */
+    struct msi_target *msi;      /* NULL: message-signalled interrupts go nowhere */
     struct region config_root;
     struct region config_absent; /* below all functions: all-ones */
     struct address_space config_space;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Functions that come and go while the guest runs. A controller is a device that the guest talks to about them: ACPI's,
+ * for the slots of the root bus, or a PCIe port, for the one slot behind it. A bus has one, or none: then what is on it
+ * stays.
+ *
+ *   machine (configuration thread)          controller                       guest
+ *
+ *   function realized: plugged  --------->  keeps a reference  ----------->  finds the function
+ *   device_del: request_unplug  --------->  a bit and an interrupt  ------>  lets go of the function
+ *                                           device_unplug, ACCESS_WAIT  <--  eject (_EJ0, or slot power off)
+ *                                           wait: device_wait_left  ------>  eject has returned: nobody is inside
+ *   device is GONE: unplugged  ---------->  forgets it                       (in-flight I/O was drained meanwhile)
+ *   listener: refused  <------------------  still there  <-----------------  couldn't, or wouldn't
+ *
+ * The eject takes nothing of the machine's: the vCPU that ejects waits for other accesses to this one device, and for
+ * no command.
+ */
+#ifndef HDL_HW_PCI_PCI_HOTPLUG_H
+#define HDL_HW_PCI_PCI_HOTPLUG_H
+
+#include <stdbool.h>
+
+#include "hw/pci/pci.h"
+
+struct pci_hotplug;
+
+/* What a controller does. Configuration thread, no lock held. */
+struct pci_hotplug_ops {
+    /*
+     * The function is exposed. Keeps a reference until `unplugged`. announce: the guest runs already and is to be told;
+     * otherwise it finds the function by itself.
+     */
+    void (*plugged)(struct pci_hotplug *hotplug, struct pci_device *pci, bool announce);
+    /*
+     * Asks the guest to let go of it; again if it was asked before. 0. -ENOTCONN: the guest's operating system doesn't
+     * drive this controller (yet), so nobody would answer.
+     */
+    int (*request_unplug)(struct pci_hotplug *hotplug, struct pci_device *pci);
+    /* The device is GONE, by the guest's eject or by force: the slot is empty. */
+    void (*unplugged)(struct pci_hotplug *hotplug, struct pci_device *pci);
+};
+
+/* Who hears from controllers. Any thread, under the controller's lock: notes it and wakes the configuration thread. */
+struct pci_hotplug_listener {
+    /* The guest said that it won't let go of the device, which is borrowed. */
+    void (*refused)(void *opaque, struct device *device);
+    void *opaque;
+};
+
+/* Embedded in the controller. Immutable after its realize. */
+struct pci_hotplug {
+    const struct pci_hotplug_ops *ops;
+    const struct pci_hotplug_listener *listener; /* set by the machine before realize, or NULL */
+};
+
+#endif
