@@ -92,10 +92,15 @@ static void config_release_lists(struct machine_config *config)
     for (size_t i = 0; i < config->object_count; i++) {
         config_object_release(&config->objects[i]);
     }
+    for (size_t i = 0; i < config->monitor_count; i++) {
+        free(config->monitors[i].id);
+        free(config->monitors[i].chardev);
+    }
     free(config->devices);
     free(config->nodes);
     free(config->chardevs);
     free(config->objects);
+    free(config->monitors);
 }
 
 void cli_release(struct cli *cli)

@@ -55,6 +55,14 @@ struct config_chardev {
     struct options options;
 };
 
+/* -mon, -qmp, -qmp-pretty, -monitor, and what -nographic and "mon:" imply. With mux=on it shares its chardev. */
+struct config_monitor {
+    char *id;      /* -mon id=, or NULL */
+    char *chardev; /* the id of a chardev */
+    bool control;  /* QMP; else a monitor for people */
+    bool pretty;   /* QMP's replies are indented */
+};
+
 /* -object: "iothread", "rng-random", ... */
 struct config_object {
     char *type;
@@ -69,6 +77,7 @@ struct machine_config {
     bool has_uuid;
 
     char *machine_type; /* "q35"; aliases are resolved */
+    bool machine_none;  /* -machine none: a monitor and its backends, but no devices, CPUs or memory */
     enum config_irqchip irqchip;
     enum config_kernel_payload kernel_payload;
     char **accels; /* in order of preference: "kvm"; never empty */
@@ -106,6 +115,8 @@ struct machine_config {
     size_t chardev_count;
     struct config_object *objects;
     size_t object_count;
+    struct config_monitor *monitors;
+    size_t monitor_count;
 
     /* COM1..COM4: the id of a chardev, or NULL where there is no port. */
     char *serials[MACHINE_SERIALS_MAX];
