@@ -106,6 +106,11 @@ int block_node_attach(struct block_node *node, const char *owner, struct event_l
                       struct error **err);
 /* The user is gone. Loop thread; none of its requests are under way. */
 void block_node_detach(struct block_node *node);
+/*
+ * Moves every node of the graph that is on `from` to `to`, since `from` is about to go. No device is attached to any of
+ * them. Configuration thread; both loops are running, or run by the calling thread.
+ */
+void block_graph_leave_loop(struct block_graph *graph, struct event_loop *from, struct event_loop *to);
 /* Allocates what `count` requests under way at a time need, here and below. Configuration thread, after attach. */
 int block_node_reserve(struct block_node *node, unsigned count);
 

@@ -187,6 +187,25 @@ void block_node_detach(struct block_node *node)
     node->owner = NULL;
 }
 
+static void move_on_old_loop(void *opaque)
+{
+    struct move *move = opaque;
+
+    block_walk(move->node, BLOCK_WALK_ALL, move_node, move);
+}
+
+void block_graph_leave_loop(struct block_graph *graph, struct event_loop *from, struct event_loop *to)
+{
+    for (unsigned i = 0; i < graph->count; i++) {
+        struct move move = {.node = graph->nodes[i], .loop = to};
+
+        if (move.node->loop == from) {
+            assert(!move.node->owner);
+            event_loop_call(from, move_on_old_loop, &move);
+        }
+    }
+}
+
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
 /* The options whose keys begin with "role.", without that prefix. */

@@ -337,16 +337,30 @@ int chardev_set_option(struct chardev *chardev, const char *name, const char *va
     return ret;
 }
 
+struct open_call {
+    struct chardev *chardev;
+    struct error **err;
+    int ret;
+};
+
+static void open_on_loop(void *opaque)
+{
+    struct open_call *call = opaque;
+    struct chardev *chardev = call->chardev;
+
+    call->ret = chardev->type->open ? chardev->type->open(chardev, call->err) : 0;
+    chardev->opened = call->ret == 0;
+}
+
 int chardev_open(struct chardev *chardev, struct error **err)
 {
-    int ret = chardev->type->open ? chardev->type->open(chardev, err) : 0;
+    struct open_call call = {.chardev = chardev, .err = err};
 
-    if (ret != 0) {
+    event_loop_call(chardev->env.loop, open_on_loop, &call);
+    if (call.ret != 0) {
         error_prefix(err, "chardev '%s'", chardev->id);
-        return ret;
     }
-    chardev->opened = true;
-    return 0;
+    return call.ret;
 }
 
 static void close_on_loop(void *opaque)

@@ -56,7 +56,7 @@ struct chardev_type {
     size_t size_bytes;                 /* of the structure whose first member is a struct chardev */
     const struct property *properties; /* options beside id=, mux= and escape=; NULL: none */
 
-    /* Configuration thread, on the loop's behalf. On failure leaves nothing behind. NULL: nothing to do. */
+    /* Loop thread; the configuration thread waits for it. On failure leaves nothing behind. NULL: nothing to do. */
     int (*open)(struct chardev *chardev, struct error **err);
     /* Loop thread; only after open succeeded. Writes out what it can in bounded time. NULL: nothing to do. */
     void (*close)(struct chardev *chardev);
@@ -120,6 +120,8 @@ struct chardev_mux;
 struct chardev_mux *chardev_mux_create(struct chardev *lower, const struct chardev_env *env, struct error **err);
 /* A new port (at most 4): a chardev of its own, owned by the mux. The first port has the input. NULL beyond. */
 struct chardev *chardev_mux_add_port(struct chardev_mux *mux, const char *id, struct error **err);
+/* Whether a port has a front end. Configuration thread. */
+bool chardev_mux_is_used(struct chardev_mux *mux);
 /* No port may have a front end. Destroys the ports and the lower chardev. NULL is allowed. */
 void chardev_mux_destroy(struct chardev_mux *mux);
 
@@ -133,6 +135,8 @@ void chardev_table_destroy(struct chardev_table *table);
 /* Takes ownership of an opened chardev (also on failure: it is destroyed). With mux=on it gets its multiplexer. */
 int chardev_table_add(struct chardev_table *table, struct chardev *chardev, struct error **err);
 bool chardev_table_has(const struct chardev_table *table, const char *id);
+/* Destroys the one of that id. -ENOENT; -EBUSY and an error while it, or a port of its mux, has a front end. */
+int chardev_table_remove(struct chardev_table *table, const char *id, struct error **err);
 /*
  * What a device with chardev=ID attaches to: the chardev itself, or a free port of its mux. The table keeps owning it.
  * The caller attaches before anybody claims again. NULL and an error if there is none of that id, or it is taken.

@@ -315,6 +315,20 @@ struct chardev *chardev_mux_add_port(struct chardev_mux *mux, const char *id, st
     return &call.port->chardev;
 }
 
+bool chardev_mux_is_used(struct chardev_mux *mux)
+{
+    bool used = false;
+
+    for (unsigned i = 0; i < mux->port_count; i++) {
+        struct chardev *chardev = &mux->ports[i]->chardev;
+
+        hdl_mutex_lock(&chardev->lock);
+        used |= chardev->frontend != NULL;
+        hdl_mutex_unlock(&chardev->lock);
+    }
+    return used;
+}
+
 void chardev_mux_destroy(struct chardev_mux *mux)
 {
     if (!mux) {

@@ -27,6 +27,16 @@ struct chardev_table *chardev_table_create(void)
     return table;
 }
 
+static void table_entry_free(struct table_entry *entry)
+{
+    if (entry->mux) {
+        chardev_mux_destroy(entry->mux);
+    } else {
+        chardev_destroy(entry->chardev);
+    }
+    free(entry);
+}
+
 void chardev_table_destroy(struct chardev_table *table)
 {
     struct table_entry *entry = table ? table->first : NULL;
@@ -34,12 +44,7 @@ void chardev_table_destroy(struct chardev_table *table)
     while (entry) {
         struct table_entry *next = entry->next;
 
-        if (entry->mux) {
-            chardev_mux_destroy(entry->mux);
-        } else {
-            chardev_destroy(entry->chardev);
-        }
-        free(entry);
+        table_entry_free(entry);
         entry = next;
     }
     free(table);
@@ -92,10 +97,42 @@ fail:
     return ret;
 }
 
+static bool chardev_is_used(struct chardev *chardev)
+{
+    bool used;
+
+    hdl_mutex_lock(&chardev->lock);
+    used = chardev->frontend != NULL;
+    hdl_mutex_unlock(&chardev->lock);
+    return used;
+}
+
+int chardev_table_remove(struct chardev_table *table, const char *id, struct error **err)
+{
+    struct table_entry **link = &table->first;
+    struct table_entry *entry;
+
+    while (*link && strcmp((*link)->chardev->id, id) != 0) {
+        link = &(*link)->next;
+    }
+    entry = *link;
+    if (!entry) {
+        return error_set(err, -ENOENT, "Chardev '%s' not found", id);
+    }
+    if (entry->mux ? chardev_mux_is_used(entry->mux) : chardev_is_used(entry->chardev)) {
+        return error_set(err, -EBUSY, "Chardev '%s' is busy", id);
+    }
+    *link = entry->next;
+    if (table->last == &entry->next) {
+        table->last = link;
+    }
+    table_entry_free(entry);
+    return 0;
+}
+
 struct chardev *chardev_table_claim(struct chardev_table *table, const char *id, struct error **err)
 {
     struct table_entry *entry = table ? table_find(table, id) : NULL;
-    bool taken;
 
     if (!entry) {
         error_set(err, -ENOENT, "there is no chardev with id '%s'", id);
@@ -104,10 +141,7 @@ struct chardev *chardev_table_claim(struct chardev_table *table, const char *id,
     if (entry->mux) {
         return chardev_mux_add_port(entry->mux, id, err);
     }
-    hdl_mutex_lock(&entry->chardev->lock);
-    taken = entry->chardev->frontend != NULL;
-    hdl_mutex_unlock(&entry->chardev->lock);
-    if (taken) {
+    if (chardev_is_used(entry->chardev)) {
         error_set(err, -EBUSY, "chardev '%s' is used by another device (mux=on lets several share it)", id);
         return NULL;
     }

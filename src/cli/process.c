@@ -146,7 +146,7 @@ static void signal_watch_run(void *opaque)
         struct machine *machine = atomic_load(&watch->machine);
 
         if (machine) {
-            machine_ask_quit(machine);
+            machine_ask_quit(machine, "host-signal");
         } else {
             terminal_restore();
             _exit(128 + number);

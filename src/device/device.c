@@ -263,6 +263,18 @@ static void device_loop_has_turned(void *opaque)
 {
 }
 
+void device_drop(struct device *device)
+{
+    struct event_loop *loop = device->loop;
+
+    hdl_assert_unlocked();
+    device->owner = NULL;
+    device_put(device);
+    if (loop) {
+        event_loop_call(loop, device_loop_has_turned, NULL);
+    }
+}
+
 void devices_put(struct event_loop *loop, struct device *const *devices, size_t count)
 {
     hdl_assert_unlocked();

@@ -105,6 +105,7 @@ struct device {
     void (*idle)(void *opaque); /* see device_went_idle; set before realize, or NULL */
     void *idle_opaque;
     const struct device_owner *owner;   /* set before realize, or NULL */
+    _Atomic bool has_refused;           /* the guest didn't let go of it; the owner's */
     struct device *owner_next;          /* the owner's, once it was told */
     struct event_loop *_Atomic waiting; /* devices_unplug's: woken when the device is GONE */
 };
@@ -116,6 +117,10 @@ struct device {
 struct device *device_create(const struct device_type *type, const char *id, struct event_loop *loop,
                              struct address_space *dma_space, struct device_lock *legacy);
 int device_realize(struct device *device, struct error **err);
+static inline bool device_is_realized(const struct device *device)
+{
+    return atomic_load_explicit(&device->state, memory_order_acquire) == DEVICE_REALIZED;
+}
 /* Takes the device's lock and resets it. */
 void device_reset(struct device *device);
 /* Whether the last reset is complete. Takes the device's lock. */
@@ -145,6 +150,11 @@ void device_quiesced(struct device *device);
  */
 struct device *device_get(struct device *device);
 void device_put(struct device *device);
+/*
+ * As device_put, for a device that was never realized, or failed to be, and its last reference: nothing of it is left
+ * when this returns, unless its loop doesn't run yet. Configuration thread, no lock held, not on the device's loop.
+ */
+void device_drop(struct device *device);
 /* From the owner, after `destroyed` or in it. Any thread. */
 void device_free_memory(struct device *device);
 

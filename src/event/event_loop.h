@@ -115,7 +115,7 @@ struct timer {
     int heap_index; /* -1: not armed */
 };
 
-/* Loop thread (a loop watches at most 8 clocks). -ENOSPC beyond, -ENOMEM. */
+/* Any thread, no lock held (a loop watches at most 8 clocks). -ENOSPC beyond, -ENOMEM. */
 int timer_init(struct timer *timer, struct event_loop *loop, struct clock *clock, void (*fn)(void *opaque),
                void *opaque);
 /* Any thread, under any lock but a leaf. Replaces an earlier deadline. Absolute ns of the timer's clock. */

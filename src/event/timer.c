@@ -167,26 +167,31 @@ static int timer_reserve(struct event_loop *loop, struct clock *clock) HDL_REQUI
     return ret;
 }
 
-/* A heap for a clock that the loop didn't watch so far. Loop thread, so nobody else adds one meanwhile. */
+/*
+ * A heap for a clock that the loop didn't watch so far. The clock is told outside the lock, as its own is a leaf, too;
+ * another thread may have added the heap meanwhile.
+ */
 static int timer_clock_add(struct event_loop *loop, struct clock *clock)
 {
-    bool full;
+    bool known;
     int ret;
 
-    hdl_mutex_lock(&loop->timer_lock);
-    full = loop->heap_count == LOOP_CLOCKS_MAX;
-    hdl_mutex_unlock(&loop->timer_lock);
-    if (full) {
-        return -ENOSPC;
-    }
     ret = clock_watch(clock, loop);
     if (ret < 0) {
         return ret;
     }
     hdl_mutex_lock(&loop->timer_lock);
-    loop->heaps[loop->heap_count++] = (struct timer_heap){.clock = clock};
+    known = timer_heap_find(loop, clock) != NULL;
+    if (!known && loop->heap_count == LOOP_CLOCKS_MAX) {
+        ret = -ENOSPC;
+    } else if (!known) {
+        loop->heaps[loop->heap_count++] = (struct timer_heap){.clock = clock};
+    }
     hdl_mutex_unlock(&loop->timer_lock);
-    return 0;
+    if (known || ret < 0) {
+        clock_unwatch(clock, loop);
+    }
+    return ret;
 }
 
 int timer_init(struct timer *timer, struct event_loop *loop, struct clock *clock, void (*fn)(void *opaque),

@@ -4,74 +4,170 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* id: the configuration's, or NULL for a thread that nobody can name. */
-static struct event_loop *backends_start_iothread(struct backends *backends, const char *id, const char *thread_name,
-                                                  struct error **err)
-{
-    struct backends_iothread *iothread = &backends->iothreads[backends->iothread_count];
+/* --- objects ---------------------------------------------------------------------------------------------------- */
 
-    if (backends->iothread_count == BACKENDS_IOTHREADS_MAX) {
-        error_set(err, -ENOSPC, "more than %d I/O threads", BACKENDS_IOTHREADS_MAX);
-        return NULL;
+static void backend_object_free(struct backend_object *object)
+{
+    event_loop_destroy(object->loop);
+    if (object->source) {
+        rng_source_close(object->source);
+        free(object->source);
     }
-    iothread->loop = event_loop_create(thread_name, err);
-    if (iothread->loop && event_loop_start_thread(iothread->loop, err) < 0) {
-        event_loop_destroy(iothread->loop);
-        iothread->loop = NULL;
-    }
-    if (!iothread->loop) {
-        return NULL;
-    }
-    iothread->id = id;
-    backends->iothread_count++;
-    return iothread->loop;
+    free(object->type);
+    free(object->id);
+    free(object);
 }
 
-static int backends_add_iothread(struct backends *backends, const struct config_object *object, struct error **err)
+static int backend_object_start_thread(struct backend_object *object, const char *thread_name, struct error **err)
 {
-    return backends_start_iothread(backends, object->id, object->id, err) ? 0 : -EAGAIN;
-}
-
-struct event_loop *backends_make_iothread(struct backends *backends, struct error **err)
-{
-    char name[16];
-
-    snprintf(name, sizeof(name), "io%u", backends->iothread_count);
-    return backends_start_iothread(backends, NULL, name, err);
-}
-
-static int backends_add_rng(struct backends *backends, const struct config_object *object, struct error **err)
-{
-    struct backends_rng *rng = &backends->rngs[backends->rng_count];
     int ret;
 
-    if (backends->rng_count == BACKENDS_RNGS_MAX) {
-        return error_set(err, -ENOSPC, "-object %s: more than %d", object->type, BACKENDS_RNGS_MAX);
+    object->loop = event_loop_create(thread_name, err);
+    if (!object->loop) {
+        return -ENOMEM;
     }
-    ret = rng_source_open(&rng->source, object->type, object->id, &object->options, err);
+    ret = event_loop_start_thread(object->loop, err);
     if (ret < 0) {
-        return ret;
+        event_loop_destroy(object->loop);
+        object->loop = NULL;
     }
-    rng->id = object->id;
-    backends->rng_count++;
-    return 0;
+    return ret;
 }
 
-static int backends_add_object(struct backends *backends, const struct config_object *object, struct error **err)
+static int backend_object_open_rng(struct backend_object *object, const struct options *options, struct error **err)
+{
+    int ret;
+
+    object->source = calloc(1, sizeof(*object->source));
+    if (!object->source) {
+        return error_set(err, -ENOMEM, "out of memory");
+    }
+    ret = rng_source_open(object->source, object->type, object->id, options, err);
+    if (ret < 0) {
+        free(object->source);
+        object->source = NULL;
+    }
+    return ret;
+}
+
+/* What the type is for. */
+static int backend_object_open(struct backend_object *object, const char *thread_name, const struct options *options,
+                               struct error **err)
 {
     if (strcmp(object->type, "iothread") == 0) {
-        return backends_add_iothread(backends, object, err);
+        return backend_object_start_thread(object, thread_name, err);
     }
     if (rng_source_is_type(object->type)) {
-        return backends_add_rng(backends, object, err);
+        return backend_object_open_rng(object, options, err);
+    }
+    if (strcmp(object->type, "secret") == 0) {
+        return 0; /* nothing asks for one: there is no encrypted disk and no TLS */
     }
     return error_set(err, -ENOENT, "-object %s: there is no such type", object->type);
 }
 
-static int backends_add_chardev(struct backends *backends, const struct config_chardev *config,
-                                const struct chardev_env *env, struct error **err)
+/* id, options: NULL for a thread that belongs to one device. */
+static struct backend_object *backends_create_object(struct backends *backends, const char *type, const char *id,
+                                                     const char *thread_name, const struct options *options,
+                                                     struct error **err)
+{
+    struct backend_object **last = &backends->objects;
+    struct backend_object *object = calloc(1, sizeof(*object));
+
+    if (backends->object_count == BACKENDS_OBJECTS_MAX) {
+        free(object);
+        error_set(err, -ENOSPC, "-object %s: more than %d", type, BACKENDS_OBJECTS_MAX);
+        return NULL;
+    }
+    if (!object || !(object->type = strdup(type)) || (id && !(object->id = strdup(id)))) {
+        error_set(err, -ENOMEM, "out of memory");
+    } else if (backend_object_open(object, thread_name, options, err) == 0) {
+        while (*last) {
+            last = &(*last)->next;
+        }
+        *last = object;
+        backends->object_count++;
+        return object;
+    }
+    if (object) {
+        free(object->type);
+        free(object->id);
+        free(object);
+    }
+    return NULL;
+}
+
+int backends_add_object(struct backends *backends, const struct config_object *config, struct error **err)
+{
+    if (backends_find_object(backends, config->id)) {
+        return error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object (type 'container')",
+                         config->id);
+    }
+    return backends_create_object(backends, config->type, config->id, config->id, &config->options, err) ? 0 : -EINVAL;
+}
+
+struct backend_object *backends_make_iothread(struct backends *backends, struct error **err)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "io%u", backends->object_count);
+    return backends_create_object(backends, "iothread", NULL, name, NULL, err);
+}
+
+void backends_remove_object(struct backends *backends, struct backend_object *object)
+{
+    struct backend_object **link = &backends->objects;
+
+    while (*link != object) {
+        link = &(*link)->next;
+    }
+    *link = object->next;
+    backends->object_count--;
+    if (object->loop) {
+        block_graph_leave_loop(backends->graph, object->loop, backends->loop);
+        event_loop_stop_thread(object->loop);
+    }
+    backend_object_free(object);
+}
+
+struct backend_object *backends_find_object(const struct backends *backends, const char *id)
+{
+    struct backend_object *object = backends->objects;
+
+    while (object && !(object->id && strcmp(object->id, id) == 0)) {
+        object = object->next;
+    }
+    return object;
+}
+
+struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err)
+{
+    struct backend_object *object = backends_find_object(backends, id);
+
+    if (!object || !object->loop) {
+        error_set(err, -ENOENT, "iothread='%s': there is no such -object iothread", id);
+        return NULL;
+    }
+    return object->loop;
+}
+
+const struct rng_source *backends_find_rng(const struct backends *backends, const char *id, struct error **err)
+{
+    struct backend_object *object = backends_find_object(backends, id);
+
+    if (!object || !object->source) {
+        error_set(err, -ENOENT, "rng='%s': there is no such -object rng-builtin or rng-random", id);
+        return NULL;
+    }
+    return object->source;
+}
+
+/* --- the others ------------------------------------------------------------------------------------------------- */
+
+int backends_add_chardev(struct backends *backends, const struct config_chardev *config, struct error **err)
 {
     const struct chardev_type *type = chardev_type_find(config->backend, err);
     struct chardev *chardev;
@@ -80,7 +176,7 @@ static int backends_add_chardev(struct backends *backends, const struct config_c
     if (!type) {
         return -EINVAL;
     }
-    chardev = chardev_create(type, config->id, env);
+    chardev = chardev_create(type, config->id, &backends->chardev_env);
     if (!chardev) {
         return error_set(err, -ENOMEM, "out of memory");
     }
@@ -95,8 +191,14 @@ static int backends_add_chardev(struct backends *backends, const struct config_c
     return chardev_table_add(backends->chardevs, chardev, err);
 }
 
-static int backends_add_all(struct backends *backends, const struct machine_config *config,
-                            const struct chardev_env *env, struct error **err)
+int backends_add_node(struct backends *backends, const struct config_node *config, struct error **err)
+{
+    return block_open(backends->graph, config->name, &config->options, backends->loop, NULL, err);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+static int backends_add_all(struct backends *backends, const struct machine_config *config, struct error **err)
 {
     int ret = 0;
 
@@ -104,25 +206,30 @@ static int backends_add_all(struct backends *backends, const struct machine_conf
         ret = backends_add_object(backends, &config->objects[i], err);
     }
     for (size_t i = 0; ret == 0 && i < config->node_count; i++) {
-        ret = block_open(backends->graph, config->nodes[i].name, &config->nodes[i].options, env->loop, NULL, err);
+        ret = backends_add_node(backends, &config->nodes[i], err);
     }
     for (size_t i = 0; ret == 0 && i < config->chardev_count; i++) {
-        ret = backends_add_chardev(backends, &config->chardevs[i], env, err);
+        ret = backends_add_chardev(backends, &config->chardevs[i], err);
     }
     return ret;
 }
 
-int backends_init(struct backends *backends, const struct machine_config *config, const struct chardev_env *env,
-                  struct error **err)
+int backends_init(struct backends *backends, const struct machine_config *config, const struct chardev_env *chardev_env,
+                  struct event_loop *loop, struct error **err)
 {
     int ret;
 
-    *backends = (struct backends){.chardevs = chardev_table_create(), .graph = block_graph_create()};
+    *backends = (struct backends){
+        .chardev_env = *chardev_env,
+        .loop = loop,
+        .chardevs = chardev_table_create(),
+        .graph = block_graph_create(),
+    };
     if (!backends->chardevs || !backends->graph) {
         backends_destroy(backends);
         return error_set(err, -ENOMEM, "out of memory");
     }
-    ret = backends_add_all(backends, config, env, err);
+    ret = backends_add_all(backends, config, err);
     if (ret < 0) {
         backends_destroy(backends);
     }
@@ -132,37 +239,17 @@ int backends_init(struct backends *backends, const struct machine_config *config
 void backends_destroy(struct backends *backends)
 {
     chardev_table_destroy(backends->chardevs);
-    for (unsigned i = 0; i < backends->iothread_count; i++) {
-        event_loop_stop_thread(backends->iothreads[i].loop);
+    for (struct backend_object *object = backends->objects; object; object = object->next) {
+        if (object->loop) {
+            event_loop_stop_thread(object->loop);
+        }
     }
     block_graph_destroy(backends->graph);
-    while (backends->iothread_count > 0) {
-        event_loop_destroy(backends->iothreads[--backends->iothread_count].loop);
-    }
-    while (backends->rng_count > 0) {
-        rng_source_close(&backends->rngs[--backends->rng_count].source);
+    while (backends->objects) {
+        struct backend_object *object = backends->objects;
+
+        backends->objects = object->next;
+        backend_object_free(object);
     }
     *backends = (struct backends){0};
-}
-
-struct event_loop *backends_find_iothread(const struct backends *backends, const char *id, struct error **err)
-{
-    for (unsigned i = 0; i < backends->iothread_count; i++) {
-        if (backends->iothreads[i].id && strcmp(backends->iothreads[i].id, id) == 0) {
-            return backends->iothreads[i].loop;
-        }
-    }
-    error_set(err, -ENOENT, "iothread='%s': there is no such -object iothread", id);
-    return NULL;
-}
-
-const struct rng_source *backends_find_rng(const struct backends *backends, const char *id, struct error **err)
-{
-    for (unsigned i = 0; i < backends->rng_count; i++) {
-        if (strcmp(backends->rngs[i].id, id) == 0) {
-            return &backends->rngs[i].source;
-        }
-    }
-    error_set(err, -ENOENT, "rng='%s': there is no such -object rng-builtin or rng-random", id);
-    return NULL;
 }

@@ -3,19 +3,14 @@
  * A machine's life: see the states in machine.h. Devices, the accelerator, people and signals leave requests in one
  * atomic word; the main loop takes them out and does what they say. Requests of one kind that come before the first is
  * served are one request, so a guest that asks a million times costs no memory.
- *
- * Everything but the request word belongs to the main thread.
  */
-#include "machine/machine.h"
-
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/thread.h"
-#include "machine/backends.h"
-#include "machine/pc.h"
+#include "machine/machine_internal.h"
 #include "machine/user_devices.h"
 #include "vcpu/vcpu.h"
 
@@ -27,32 +22,13 @@ enum machine_want {
     WANT_PAUSE = 1 << 3,
     WANT_RESUME = 1 << 4,
     WANT_POWER_BUTTON = 1 << 5,
+    WANT_HOST_RESET = 1 << 6,
 };
 
 /* How long a write that the accelerator holds back may wait for its device, when nothing else brings it there. */
 #define COALESCED_WAIT_NS (20 * NS_PER_MS)
 
 enum { RESET_CONTROL_RESET_CPU = 1 << 2 };
-
-/* wanted, exit_status, is_coalescing: any thread; the flush timer guards itself. The rest: main thread; requests,
- * config: immutable after creation. */
-struct machine {
-    const struct machine_config *config;
-    struct event_loop *loop;
-    struct clock host_clock, guest_clock;
-    struct machine_requests requests;
-    _Atomic uint32_t wanted;
-    _Atomic int exit_status;
-    struct bh serve, finish_reset;
-    struct timer flush; /* armed while is_coalescing; on the guest's clock, so not while it is paused */
-    _Atomic bool is_coalescing;
-    struct boot_images images;
-    struct backends backends;
-    struct pc pc;
-    bool has_images, has_backends, has_pc;
-    bool is_running;
-    bool is_resetting, resume_after_reset;
-};
 
 /* --- requests, from anywhere ------------------------------------------------------------------------------------ */
 
@@ -63,14 +39,15 @@ static void machine_want(struct machine *machine, enum machine_want want)
     bh_schedule(&machine->serve);
 }
 
-void machine_ask_quit(struct machine *machine)
+void machine_ask_quit(struct machine *machine, const char *why)
 {
+    atomic_store_explicit(&machine->quit_reason, why, memory_order_relaxed);
     machine_want(machine, WANT_QUIT);
 }
 
 void machine_ask_reset(struct machine *machine)
 {
-    machine_want(machine, WANT_RESET);
+    machine_want(machine, WANT_HOST_RESET);
 }
 
 void machine_ask_pause(struct machine *machine)
@@ -90,7 +67,7 @@ void machine_ask_power_button(struct machine *machine)
 
 static void machine_request_cb_reset(void *opaque)
 {
-    machine_ask_reset(opaque);
+    machine_want(opaque, WANT_RESET);
 }
 
 static void machine_request_cb_shutdown(void *opaque)
@@ -100,7 +77,7 @@ static void machine_request_cb_shutdown(void *opaque)
 
 static void machine_request_cb_quit(void *opaque)
 {
-    machine_ask_quit(opaque);
+    machine_ask_quit(opaque, "host-ui");
 }
 
 static void machine_request_cb_exit(void *opaque, int status)
@@ -108,14 +85,14 @@ static void machine_request_cb_exit(void *opaque, int status)
     struct machine *machine = opaque;
 
     atomic_store_explicit(&machine->exit_status, status, memory_order_relaxed);
-    machine_want(machine, WANT_QUIT);
+    machine_ask_quit(machine, "guest-shutdown");
 }
 
 /* Port 0xCF9: any thread, in an RCU read section. */
 static void machine_reset_control_write(void *opaque, uint8_t value)
 {
     if (value & RESET_CONTROL_RESET_CPU) {
-        machine_ask_reset(opaque);
+        machine_want(opaque, WANT_RESET);
     }
 }
 
@@ -126,7 +103,7 @@ static void machine_arm_flush(struct machine *machine)
     timer_arm(&machine->flush, clock_now_ns(&machine->guest_clock) + COALESCED_WAIT_NS);
 }
 
-/* Main loop, no lock. It isn't cancelled when the last range goes; it fires once more for nothing. */
+/* The devices' loop, no lock. It isn't cancelled when the last range goes; it fires once more for nothing. */
 static void machine_flush(void *opaque)
 {
     struct machine *machine = opaque;
@@ -149,35 +126,98 @@ static void machine_coalescing(void *opaque, bool on)
     }
 }
 
-/* --- serving them, on the main loop ----------------------------------------------------------------------------- */
+/* --- serving them, on the configuration thread ------------------------------------------------------------------ */
 
-static void machine_pause(struct machine *machine)
+void machine_tell(struct machine *machine, const struct machine_event *event)
 {
-    machine->resume_after_reset = false;
-    if (machine->is_running) {
-        machine->is_running = false;
-        vm_pause(machine->pc.vm);
-        vm_flush_coalesced(machine->pc.vm);
-        clock_stop(&machine->guest_clock);
-        trace(MACHINE_STATE, "paused");
+    if (machine->listener.event) {
+        machine->listener.event(machine->listener.opaque, event);
     }
 }
 
-static void machine_resume(struct machine *machine)
+static void machine_tell_simply(struct machine *machine, enum machine_event_kind kind)
 {
+    machine_tell(machine, &(struct machine_event){.kind = kind});
+}
+
+static void machine_tell_why(struct machine *machine, enum machine_event_kind kind, bool by_guest, const char *reason)
+{
+    machine_tell(machine, &(struct machine_event){.kind = kind, .by_guest = by_guest, .reason = reason});
+}
+
+/* Stands still afterwards; nobody hears of it. */
+static void machine_halt(struct machine *machine)
+{
+    vm_pause(machine->pc.vm);
+    vm_flush_coalesced(machine->pc.vm);
+    clock_stop(&machine->guest_clock);
+}
+
+static void machine_go(struct machine *machine)
+{
+    clock_start(&machine->guest_clock);
+    vm_resume(machine->pc.vm);
+}
+
+static void machine_set_state(struct machine *machine, enum machine_state state)
+{
+    static const char *const names[] = {
+        [MACHINE_PRELAUNCH] = "prelaunch", [MACHINE_RUNNING] = "running",       [MACHINE_PAUSED] = "paused",
+        [MACHINE_SHUTDOWN] = "shut down",  [MACHINE_INTERNAL_ERROR] = "failed", [MACHINE_GUEST_PANICKED] = "panicked"};
+
+    machine->state = state;
+    trace(MACHINE_STATE, "%s", names[state]);
+}
+
+/* Stands still in `state`, which isn't RUNNING. */
+static void machine_stop_in(struct machine *machine, enum machine_state state)
+{
+    bool was_running = machine->state == MACHINE_RUNNING;
+
+    machine->resume_after_reset = false;
+    if (was_running) {
+        machine_halt(machine);
+    }
+    if (was_running || state != MACHINE_PAUSED) {
+        machine_set_state(machine, state);
+    }
+    if (was_running) {
+        machine_tell_simply(machine, MACHINE_EVENT_STOP);
+    }
+}
+
+void machine_stop(struct machine *machine)
+{
+    machine_stop_in(machine, MACHINE_PAUSED);
+}
+
+int machine_cont(struct machine *machine, struct error **err)
+{
+    if (!machine->has_pc) {
+        return error_set(err, -EOPNOTSUPP, "this machine has no CPU");
+    }
     if (machine->is_resetting) {
         machine->resume_after_reset = true;
-    } else if (!machine->is_running) {
-        machine->is_running = true;
-        clock_start(&machine->guest_clock);
-        vm_resume(machine->pc.vm);
-        trace(MACHINE_STATE, "running");
+        return 0;
     }
+    if (machine->state == MACHINE_SHUTDOWN || machine->state == MACHINE_INTERNAL_ERROR ||
+        machine->state == MACHINE_GUEST_PANICKED) {
+        return error_set(err, -EPERM, "Resetting the Virtual Machine is required");
+    }
+    if (machine->state != MACHINE_RUNNING) {
+        machine_set_state(machine, MACHINE_RUNNING);
+        machine_tell_simply(machine, MACHINE_EVENT_RESUME);
+        machine_go(machine);
+    }
+    return 0;
 }
 
 static void machine_end(struct machine *machine, int status)
 {
-    machine_pause(machine);
+    if (machine->state == MACHINE_RUNNING) {
+        machine_halt(machine);
+        machine->state = MACHINE_SHUTDOWN;
+    }
     atomic_store_explicit(&machine->exit_status, status, memory_order_relaxed);
     trace(MACHINE_STATE, "ended with status %d", status);
     event_loop_stop(machine->loop);
@@ -199,23 +239,31 @@ static void machine_finish_reset(void *opaque)
     if (pc_boot(&machine->pc, &machine->images, &err) < 0) {
         error_report(err);
         machine_end(machine, EXIT_FAILURE);
-    } else if (machine->resume_after_reset) {
-        machine_resume(machine);
+        return;
+    }
+    if (machine->resume_after_reset) {
+        machine_go(machine);
+        machine_set_state(machine, MACHINE_RUNNING);
     }
 }
 
-static void machine_reset(struct machine *machine)
+/* What ran goes on afterwards; what had ended is as if it had never run. */
+static void machine_reset(struct machine *machine, bool by_guest, const char *reason)
 {
-    bool resume = machine->is_running || machine->resume_after_reset;
+    bool resume = machine->state == MACHINE_RUNNING || machine->resume_after_reset;
     struct error *err = NULL;
 
     trace(MACHINE_STATE, "reset");
-    machine_pause(machine);
+    if (machine->state == MACHINE_RUNNING) {
+        machine_halt(machine);
+    }
+    machine->state = machine->state == MACHINE_PRELAUNCH ? MACHINE_PRELAUNCH : MACHINE_PAUSED;
     if (pc_reset(&machine->pc, &err) < 0) {
         error_report(err);
         machine_end(machine, EXIT_FAILURE);
         return;
     }
+    machine_tell_why(machine, MACHINE_EVENT_RESET, by_guest, reason);
     machine->is_resetting = true;
     machine->resume_after_reset = resume;
     bh_schedule(&machine->finish_reset);
@@ -229,37 +277,71 @@ static void machine_device_idle(void *opaque)
     bh_schedule(&machine->finish_reset);
 }
 
+static void machine_serve_quit(struct machine *machine)
+{
+    const char *reason = atomic_load_explicit(&machine->quit_reason, memory_order_relaxed);
+
+    machine_tell_why(machine, MACHINE_EVENT_SHUTDOWN, strncmp(reason, "guest", 5) == 0, reason);
+    machine_end(machine, atomic_load_explicit(&machine->exit_status, memory_order_relaxed));
+}
+
+/* Whether the machine goes on existing. */
+static bool machine_serve_power_off(struct machine *machine)
+{
+    machine_tell_why(machine, MACHINE_EVENT_SHUTDOWN, true, "guest-shutdown");
+    if (machine->config->on_shutdown != CONFIG_ACTION_PAUSE) {
+        machine_end(machine, EXIT_SUCCESS);
+        return false;
+    }
+    machine_stop_in(machine, MACHINE_SHUTDOWN);
+    return true;
+}
+
+/* The same. */
+static bool machine_serve_reset(struct machine *machine, bool by_guest)
+{
+    const char *reason = by_guest ? "guest-reset" : "host-qmp-system-reset";
+
+    if (machine->config->on_reboot != CONFIG_ACTION_EXIT) {
+        machine_reset(machine, by_guest, reason);
+        return true;
+    }
+    machine_tell_why(machine, MACHINE_EVENT_SHUTDOWN, by_guest, reason);
+    if (machine->config->on_shutdown == CONFIG_ACTION_PAUSE) {
+        machine_stop_in(machine, MACHINE_SHUTDOWN);
+        return true;
+    }
+    machine_end(machine, EXIT_SUCCESS);
+    return false;
+}
+
 static void machine_serve(void *opaque)
 {
     struct machine *machine = opaque;
     uint32_t wanted = atomic_exchange_explicit(&machine->wanted, 0, memory_order_acquire);
-    const struct machine_config *config = machine->config;
 
+    machine_tell_refusals(machine);
     if (wanted & WANT_QUIT) {
-        machine_end(machine, atomic_load_explicit(&machine->exit_status, memory_order_relaxed));
+        machine_serve_quit(machine);
         return;
     }
-    if (wanted & WANT_POWER_OFF) {
-        if (config->on_shutdown != CONFIG_ACTION_PAUSE) {
-            machine_end(machine, EXIT_SUCCESS);
-            return;
-        }
-        machine_pause(machine);
+    if (!machine->has_pc) {
+        return;
     }
-    if (wanted & WANT_RESET) {
-        if (config->on_reboot == CONFIG_ACTION_EXIT) {
-            machine_end(machine, EXIT_SUCCESS);
-            return;
-        }
-        machine_reset(machine);
+    if ((wanted & WANT_POWER_OFF) && !machine_serve_power_off(machine)) {
+        return;
+    }
+    if ((wanted & (WANT_RESET | WANT_HOST_RESET)) && !machine_serve_reset(machine, wanted & WANT_RESET)) {
+        return;
     }
     if (wanted & WANT_PAUSE) {
-        machine_pause(machine);
+        machine_stop(machine);
     }
     if (wanted & WANT_RESUME) {
-        machine_resume(machine);
+        (void)machine_cont(machine, NULL);
     }
     if (wanted & WANT_POWER_BUTTON) {
+        machine_tell_simply(machine, MACHINE_EVENT_POWERDOWN);
         acpi_pm_press_power_button(machine->pc.pm);
     }
 }
@@ -269,8 +351,12 @@ static void machine_failed(struct machine *machine, const struct vm_event *event
 {
     log_info("CPU %u: %s%s%s", event->vcpu_index, event->what, event->report ? "\n" : "",
              event->report ? event->report : "");
+    if (event->kind == VM_EVENT_GUEST_CRASH) {
+        machine_tell_why(machine, MACHINE_EVENT_GUEST_PANICKED, true,
+                         machine->config->on_panic == CONFIG_ACTION_PAUSE ? "pause" : "poweroff");
+    }
     if (machine->config->on_panic == CONFIG_ACTION_PAUSE) {
-        machine_pause(machine);
+        machine_stop_in(machine, event->kind == VM_EVENT_GUEST_CRASH ? MACHINE_GUEST_PANICKED : MACHINE_INTERNAL_ERROR);
         log_info("the machine stays paused");
     } else {
         machine_end(machine, EXIT_FAILURE);
@@ -285,7 +371,7 @@ static void machine_vm_event(void *opaque, const struct vm_event *event)
     switch (event->kind) {
     case VM_EVENT_TRIPLE_FAULT:
     case VM_EVENT_GUEST_RESET:
-        machine_ask_reset(machine);
+        machine_want(machine, WANT_RESET);
         break;
     case VM_EVENT_GUEST_SHUTDOWN:
         machine_want(machine, WANT_POWER_OFF);
@@ -328,10 +414,13 @@ static void machine_check_accelerator(const struct machine *machine)
 static int machine_build(struct machine *machine, struct error **err)
 {
     struct chardev_env chardev_env = {
-        .loop = machine->loop, .clock = &machine->host_clock, .requests = &machine->requests};
+        .loop = machine->device_loop, .clock = &machine->host_clock, .requests = &machine->requests};
     struct pc_env pc_env = {
         .config = machine->config,
         .loop = machine->loop,
+        .device_loop = machine->device_loop,
+        .device_listener = {.gone = machine_device_gone, .removed = machine_device_removed, .opaque = machine},
+        .hotplug_listener = &machine->hotplug_listener,
         .host_clock = &machine->host_clock,
         .guest_clock = &machine->guest_clock,
         .requests = &machine->requests,
@@ -345,15 +434,18 @@ static int machine_build(struct machine *machine, struct error **err)
     };
     int ret;
 
-    ret = machine_open_images(machine, err);
+    ret = machine->config->machine_none ? 0 : machine_open_images(machine, err);
     if (ret < 0) {
         return ret;
     }
-    ret = backends_init(&machine->backends, machine->config, &chardev_env, err);
+    ret = backends_init(&machine->backends, machine->config, &chardev_env, machine->loop, err);
     if (ret < 0) {
         return ret;
     }
     machine->has_backends = true;
+    if (machine->config->machine_none) {
+        return 0;
+    }
     pc_env.chardevs = machine->backends.chardevs;
     ret = pc_init(&machine->pc, &pc_env, err);
     if (ret < 0) {
@@ -370,30 +462,37 @@ static int machine_build(struct machine *machine, struct error **err)
     return 0;
 }
 
+/* Whatever of it there is. */
 static void machine_destroy_time(struct machine *machine)
 {
+    if (machine->has_device_thread) {
+        event_loop_stop_thread(machine->device_loop);
+    }
+    timer_destroy(&machine->flush);
+    event_loop_destroy(machine->device_loop);
     event_loop_destroy(machine->loop);
     clock_destroy(&machine->guest_clock);
     clock_destroy(&machine->host_clock);
 }
 
-/* The main loop, the clocks and the timer. */
+/* The loops, the devices' thread, the clocks and the timer. */
 static int machine_init_time(struct machine *machine, struct error **err)
 {
-    int ret;
+    int ret = -ENOMEM;
 
-    machine->loop = event_loop_create("main", err);
-    if (!machine->loop) {
-        return -ENOMEM;
-    }
     clock_init_host(&machine->host_clock);
     clock_init_virtual(&machine->guest_clock, &machine->host_clock);
-    ret = timer_init(&machine->flush, machine->loop, &machine->guest_clock, machine_flush, machine);
+    machine->loop = event_loop_create("main", err);
+    machine->device_loop = machine->loop ? event_loop_create("devices", err) : NULL;
+    if (machine->device_loop) {
+        ret = timer_init(&machine->flush, machine->device_loop, &machine->guest_clock, machine_flush, machine);
+        ret = ret < 0 ? error_set(err, ret, "out of memory") : event_loop_start_thread(machine->device_loop, err);
+    }
+    machine->has_device_thread = ret == 0;
     if (ret < 0) {
         machine_destroy_time(machine);
-        return error_set(err, ret, "out of memory");
     }
-    return 0;
+    return ret;
 }
 
 struct machine *machine_create(const struct machine_config *config, struct error **err)
@@ -409,6 +508,8 @@ struct machine *machine_create(const struct machine_config *config, struct error
         free(machine);
         return NULL;
     }
+    machine->quit_reason = "host-signal";
+    machine->hotplug_listener = (struct pci_hotplug_listener){.refused = machine_device_refused, .opaque = machine};
     bh_init(&machine->serve, machine->loop, machine_serve, machine);
     bh_init(&machine->finish_reset, machine->loop, machine_finish_reset, machine);
     machine->requests = (struct machine_requests){.reset = machine_request_cb_reset,
@@ -425,8 +526,8 @@ struct machine *machine_create(const struct machine_config *config, struct error
 
 int machine_run(struct machine *machine)
 {
-    if (!machine->config->start_paused) {
-        machine_resume(machine);
+    if (!machine->config->start_paused && machine->has_pc) {
+        (void)machine_cont(machine, NULL);
     }
     event_loop_run(machine->loop);
     return atomic_load_explicit(&machine->exit_status, memory_order_relaxed);
@@ -438,7 +539,7 @@ void machine_destroy(struct machine *machine)
         return;
     }
     if (machine->has_pc) {
-        machine_pause(machine);
+        machine_stop(machine);
         pc_destroy(&machine->pc);
     }
     if (machine->has_backends) {
@@ -447,9 +548,51 @@ void machine_destroy(struct machine *machine)
     if (machine->has_images) {
         boot_images_close(&machine->images);
     }
-    timer_destroy(&machine->flush);
     bh_destroy(&machine->finish_reset);
     bh_destroy(&machine->serve);
     machine_destroy_time(machine);
     free(machine);
+}
+
+/* --- for monitors ----------------------------------------------------------------------------------------------- */
+
+enum machine_state machine_state(const struct machine *machine)
+{
+    return machine->state;
+}
+
+int machine_inject_nmi(struct machine *machine, struct error **err)
+{
+    if (!machine->has_pc) {
+        return error_set(err, -ENODEV, "this machine has no CPU");
+    }
+    for (unsigned i = 0; i < machine->config->cpus; i++) {
+        vcpu_nmi(machine->pc.vm->vcpus[i]);
+    }
+    return 0;
+}
+
+const struct machine_config *machine_config_of(const struct machine *machine)
+{
+    return machine->config;
+}
+
+struct pc *machine_pc(struct machine *machine)
+{
+    return machine->has_pc ? &machine->pc : NULL;
+}
+
+struct backends *machine_backends(struct machine *machine)
+{
+    return &machine->backends;
+}
+
+struct event_loop *machine_loop(struct machine *machine)
+{
+    return machine->loop;
+}
+
+void machine_set_listener(struct machine *machine, const struct machine_listener *listener)
+{
+    machine->listener = listener ? *listener : (struct machine_listener){0};
 }

@@ -146,7 +146,7 @@ static int pc_init_pci(struct pc *pc, struct error **err)
     region_add(&pc->map, &pc->io_root, PCI_HOST_PORT, &pc->pci.address_port, 0);
     region_add(&pc->map, &pc->io_root, PCI_HOST_DATA_PORT, &pc->pci.data_port, 0);
     region_add(&pc->map, &pc->memory_root, PC_ECAM, &pc->pci.ecam, 0);
-    bridge = device_create(&pci_host_bridge_type, NULL, pc->env.loop, NULL, NULL);
+    bridge = device_create(&pci_host_bridge_type, NULL, pc->env.device_loop, NULL, NULL);
     if (!bridge) {
         return error_set(err, -ENOMEM, "out of memory");
     }
@@ -166,34 +166,40 @@ static void pc_destroy_pci(struct pc *pc)
 
 /* --- devices ---------------------------------------------------------------------------------------------------- */
 
-int pc_add_device(struct pc *pc, struct device *device, struct error **err)
+struct pci_bus *pc_find_pci_bus(struct pc *pc, const char *name, struct error **err)
 {
-    const char *bus = device->type->bus;
-    int ret;
-
-    if (pc->device_count == PC_DEVICES_MAX) {
-        devices_put(pc->env.loop, &device, 1);
-        return error_set(err, -ENOSPC, "more than %d devices", PC_DEVICES_MAX);
+    if (!name || strcmp(name, "pcie.0") == 0 || strcmp(name, "pci.0") == 0) {
+        return &pc->pci.bus;
     }
-    if (bus && strcmp(bus, "PCI") == 0) {
+    error_set(err, -ENOENT, "Bus '%s' not found", name);
+    return NULL;
+}
+
+int pc_add_user_device(struct pc *pc, const struct machine_device *entry, struct error **err)
+{
+    struct device *device = entry->device;
+    const char *bus = device->type->bus;
+
+    if (bus && strcmp(bus, "PCI") == 0 && !pci_device_of(device)->bus) {
         pci_device_attach(pci_device_of(device), &pc->pci.bus);
     } else if (bus && strcmp(bus, "ISA") == 0) {
         isa_device_from(device)->isa = &pc->isa;
     }
     device->idle = pc->env.device_idle;
     device->idle_opaque = pc->env.device_idle_opaque;
-    ret = device_realize(device, err);
-    if (ret < 0) {
-        devices_put(pc->env.loop, &device, 1);
-        return ret;
-    }
-    pc->devices[pc->device_count++] = device;
-    return 0;
+    return device_set_add(&pc->devices, entry, err);
+}
+
+int pc_add_device(struct pc *pc, struct device *device, struct error **err)
+{
+    struct machine_device entry = {.device = device};
+
+    return pc_add_user_device(pc, &entry, err);
 }
 
 static struct device *pc_create_device(struct pc *pc, const struct device_type *type, struct error **err)
 {
-    struct device *device = device_create(type, NULL, pc->env.loop, &pc->memory, NULL);
+    struct device *device = device_create(type, NULL, pc->env.device_loop, &pc->memory, NULL);
 
     if (!device) {
         error_set(err, -ENOMEM, "out of memory");
@@ -324,6 +330,7 @@ int pc_init(struct pc *pc, const struct pc_env *env, struct error **err)
     int ret;
 
     *pc = (struct pc){.env = *env};
+    device_set_init(&pc->devices, env->loop, &env->device_listener);
     pc_init_spaces(pc);
     ret = pc_init_ram(pc, err);
     if (ret == 0) {
@@ -350,33 +357,14 @@ static bool pc_device_is_leaf(const struct device *device)
     return bus && strcmp(bus, "PCI") != 0 && strcmp(bus, "ISA") != 0;
 }
 
-static void pc_unplug_devices(struct pc *pc, bool leaves)
-{
-    struct device *devices[PC_DEVICES_MAX];
-    size_t count = 0;
-
-    for (unsigned i = 0; i < pc->device_count; i++) {
-        if (pc_device_is_leaf(pc->devices[i]) == leaves) {
-            devices[count++] = pc->devices[i];
-        }
-    }
-    devices_unplug(pc->env.loop, devices, count);
-}
-
-static void pc_remove_devices(struct pc *pc)
-{
-    pc_unplug_devices(pc, true);
-    pc_unplug_devices(pc, false);
-    devices_put(pc->env.loop, pc->devices, pc->device_count);
-    pc->device_count = 0;
-}
-
 void pc_destroy(struct pc *pc)
 {
-    pc_remove_devices(pc);
+    device_set_remove(&pc->devices, pc_device_is_leaf);
+    device_set_remove(&pc->devices, NULL);
     if (pc->vm) {
         vm_destroy(pc->vm);
     }
     pc_destroy_pci(pc);
     pc_destroy_spaces(pc);
+    device_set_destroy(&pc->devices);
 }

@@ -4,10 +4,12 @@
 #define HDL_MACHINE_PC_H
 
 #include "device/device.h"
+#include "machine/device_set.h"
 #include "hw/acpi/pm.h"
 #include "hw/isa.h"
 #include "hw/misc/fw_cfg.h"
 #include "hw/pci/pci_host.h"
+#include "hw/pci/pci_hotplug.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/rtc.h"
 #include "machine/boot/boot.h"
@@ -16,12 +18,13 @@
 #include "memory/address_space.h"
 #include "vcpu/vm.h"
 
-#define PC_DEVICES_MAX 128
-
 /* What the board gets from the machine. Everything outlives it. */
 struct pc_env {
     const struct machine_config *config;
-    struct event_loop *loop;
+    struct event_loop *loop;        /* the configuration thread's */
+    struct event_loop *device_loop; /* of all devices that have none of their own; its thread runs */
+    struct device_set_listener device_listener;
+    const struct pci_hotplug_listener *hotplug_listener;
     struct clock *host_clock, *guest_clock;
     const struct machine_requests *requests;
     struct chardev_table *chardevs;
@@ -53,20 +56,25 @@ struct pc {
     struct pci_host pci;
     struct acpi_pm *pm;
     struct rtc *rtc;
-    struct device *devices[PC_DEVICES_MAX]; /* a reference each, in order of creation */
-    unsigned device_count;
+    struct device_set devices;
 };
 
 /* Builds the board, with vCPUs and fixed devices. On failure nothing is left behind. No lock held. */
 int pc_init(struct pc *pc, const struct pc_env *env, struct error **err);
-/* Unplugs every device, ends the vCPUs, frees. The VM is paused; the main loop is polled meanwhile. */
+/* Unplugs every device, ends the vCPUs, frees. The VM is paused; the configuration thread's loop is polled meanwhile.
+ */
 void pc_destroy(struct pc *pc);
 
 /*
- * Wires a created device to the bus that its type names, realizes it and keeps it (its reference passes to the board,
- * also on failure, when it is dropped).
+ * Realizes a created device and keeps it (its reference passes to the board, also on failure, when it is dropped). An
+ * ISA device is on the board's ISA bus; a PCI device on the root bus, unless it was attached to another.
  */
 int pc_add_device(struct pc *pc, struct device *device, struct error **err);
+/* The bus of that name ("pcie.0", "pci.0", or a port's id), the root bus if it is NULL. NULL and an error if none is.
+ */
+struct pci_bus *pc_find_pci_bus(struct pc *pc, const char *name, struct error **err);
+/* As it, for a device that somebody asked for: see device_set_add. */
+int pc_add_user_device(struct pc *pc, const struct machine_device *entry, struct error **err);
 
 /*
  * Power-on: ACPI tables, boot images, PCI addresses, and the boot processor's registers. The VM is paused, reset, and

@@ -105,8 +105,10 @@ int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
 
 bool pc_is_idle(struct pc *pc)
 {
-    for (unsigned i = 0; i < pc->device_count; i++) {
-        if (!device_is_idle(pc->devices[i])) {
+    const struct machine_device *entry;
+
+    for (size_t i = 0; (entry = device_set_nth(&pc->devices, i)); i++) {
+        if (!entry->is_leaving && !device_is_idle(entry->device)) {
             return false;
         }
     }
@@ -115,8 +117,12 @@ bool pc_is_idle(struct pc *pc)
 
 int pc_reset(struct pc *pc, struct error **err)
 {
-    for (unsigned i = 0; i < pc->device_count; i++) {
-        device_reset(pc->devices[i]);
+    const struct machine_device *entry;
+
+    for (size_t i = 0; (entry = device_set_nth(&pc->devices, i)); i++) {
+        if (!entry->is_leaving) {
+            device_reset(entry->device);
+        }
     }
     pci_host_reset(&pc->pci);
     return vm_reset(pc->vm, err);

@@ -193,7 +193,7 @@ struct irq_line pc_intc_line(struct pc *pc, unsigned gsi)
 
 static struct device *intc_create(struct pc *pc, const struct device_type *type, struct error **err)
 {
-    struct device *device = device_create(type, NULL, pc->env.loop, NULL, NULL);
+    struct device *device = device_create(type, NULL, pc->env.device_loop, NULL, NULL);
 
     if (!device) {
         error_set(err, -ENOMEM, "out of memory");

@@ -10,41 +10,53 @@
 #include <string.h>
 
 #include "hw/char/serial.h"
+#include "hw/pci/pci_hotplug.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
 #include "hw/virtio/virtio_serial.h"
 #include "machine/device_types.h"
 
-/* Whether -device's bus= may name the bus of that type: its only one. */
-static bool user_device_bus_is_known(const struct device_type *type, const char *bus)
+static bool user_device_is_port(const struct device *device)
 {
-    /* Ports name theirs by the device that makes it: see user_device_find_serial. */
-    if (type == &virtconsole_type || type == &virtserialport_type) {
-        return true;
-    }
-    static const char *const names[][2] = {{"PCI", "pci.0"}, {"PCI", "pcie.0"}, {"ISA", "isa.0"}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (type->bus && strcmp(type->bus, names[i][0]) == 0 && strcmp(bus, names[i][1]) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return device->type == &virtconsole_type || device->type == &virtserialport_type;
 }
 
-static int user_device_set_options(struct device *device, const struct options *options, struct error **err)
+static bool user_device_is_pci(const struct device *device)
+{
+    return device->type->bus && strcmp(device->type->bus, "PCI") == 0;
+}
+
+/*
+ * What bus= says. Ports name theirs by the device that makes it (user_device_find_serial); there is one ISA bus.
+ */
+static int user_device_set_bus(struct device *device, struct pc *pc, const char *bus, struct error **err)
+{
+    if (user_device_is_pci(device)) {
+        struct pci_bus *pci_bus = pc_find_pci_bus(pc, bus, err);
+
+        if (!pci_bus) {
+            return -ENOENT;
+        }
+        pci_device_attach(pci_device_of(device), pci_bus);
+        return 0;
+    }
+    if (user_device_is_port(device) ||
+        (device->type->bus && strcmp(device->type->bus, "ISA") == 0 && strcmp(bus, "isa.0") == 0)) {
+        return 0;
+    }
+    return error_set(err, -ENOENT, "Bus '%s' not found", bus);
+}
+
+static int user_device_set_options(struct device *device, struct pc *pc, const struct options *options,
+                                   struct error **err)
 {
     for (size_t i = 0; i < options->count; i++) {
         const struct option *option = &options->items[i];
         int ret;
 
-        if (strcmp(option->key, "bus") == 0) {
-            if (!user_device_bus_is_known(device->type, option->value)) {
-                return error_set(err, -EINVAL, "bus='%s': there is no such bus for it", option->value);
-            }
-            continue;
-        }
-        ret = property_set(device, device->type->properties, option->key, option->value, err);
+        ret = strcmp(option->key, "bus") == 0
+                  ? user_device_set_bus(device, pc, option->value, err)
+                  : property_set(device, device->type->properties, option->key, option->value, err);
         if (ret < 0) {
             return ret;
         }
@@ -71,11 +83,13 @@ static int user_device_wire_rng(struct device *device, const struct pc *pc, cons
 /* The virtio-serial device whose bus that is: "ID.0"; the first one if nobody named any. */
 static struct device *user_device_find_serial(const struct pc *pc, const char *bus)
 {
-    for (unsigned i = 0; i < pc->device_count; i++) {
-        struct device *device = pc->devices[i];
+    const struct machine_device *entry;
+
+    for (size_t i = 0; (entry = device_set_nth(&pc->devices, i)); i++) {
+        struct device *device = entry->device;
         size_t id_bytes = strlen(device->id);
 
-        if (device->type == &virtio_serial_pci_type &&
+        if (device->type == &virtio_serial_pci_type && device_is_realized(device) &&
             (!bus || (strncmp(bus, device->id, id_bytes) == 0 && strcmp(bus + id_bytes, ".0") == 0))) {
             return device;
         }
@@ -104,56 +118,113 @@ static int user_device_wire(struct device *device, const struct pc *pc, const st
         virtio_blk_wire(device, backends->graph);
     } else if (device->type == &virtio_rng_pci_type) {
         return user_device_wire_rng(device, pc, backends, err);
-    } else if (device->type == &virtconsole_type || device->type == &virtserialport_type) {
+    } else if (user_device_is_port(device)) {
         return user_device_wire_port(device, pc, backends, bus, err);
     }
     return 0;
 }
 
-/* Where the device's events are handled: the I/O thread that its options name, one of its own for a disk, else the main
- * loop. NULL and an error. */
+/*
+ * Where the device's events are handled: the I/O thread that its options name, one of its own for a disk (*own, to be
+ * given back with the device), else the devices' common loop. NULL and an error.
+ */
 static struct event_loop *user_device_loop(const struct pc *pc, const struct device_type *type,
-                                           const struct options *options, struct backends *backends, struct error **err)
+                                           const struct options *options, struct backends *backends,
+                                           struct backend_object **own, struct error **err)
 {
     const char *iothread = options_get(options, "iothread");
 
+    *own = NULL;
     if (iothread) {
         return backends_find_iothread(backends, iothread, err);
     }
-    return type == &virtio_blk_pci_type ? backends_make_iothread(backends, err) : pc->env.loop;
+    if (type != &virtio_blk_pci_type) {
+        return pc->env.device_loop;
+    }
+    *own = backends_make_iothread(backends, err);
+    return *own ? (*own)->loop : NULL;
 }
 
-static int user_device_make(struct pc *pc, const struct config_device *config, struct backends *backends,
-                            struct error **err)
+/* On failure the device is gone, but not its loop. */
+static int user_device_make(struct pc *pc, const struct config_device *config, struct machine_device *entry,
+                            struct event_loop *loop, const struct backends *backends, struct error **err)
 {
-    const struct device_type *type = device_type_find(config->type);
-    struct event_loop *loop;
-    struct device *device;
+    struct device *device = device_create(device_type_find(config->type), config->id, loop, &pc->memory, NULL);
     int ret;
 
-    if (!type || !type->user_creatable) {
-        return error_set(err, -ENOENT, "there is no such device");
-    }
-    loop = user_device_loop(pc, type, &config->options, backends, err);
-    if (!loop) {
-        return -ENOENT;
-    }
-    device = device_create(type, config->id, loop, &pc->memory, NULL);
     if (!device) {
         return error_set(err, -ENOMEM, "out of memory");
     }
-    ret = user_device_set_options(device, &config->options, err);
+    entry->device = device;
+    ret = user_device_set_options(device, pc, &config->options, err);
     ret = ret < 0 ? ret : user_device_wire(device, pc, backends, options_get(&config->options, "bus"), err);
     if (ret < 0) {
-        device_put(device);
+        device_drop(device);
         return ret;
     }
-    return pc_add_device(pc, device, err);
+    return pc_add_user_device(pc, entry, err);
+}
+
+bool user_device_uses_object(const struct device *device, const struct backend_object *object)
+{
+    return (object->loop && device->loop == object->loop) ||
+           (object->source && device->type == &virtio_rng_pci_type && virtio_rng_source(device) == object->source);
+}
+
+struct device *user_device_parent(struct device *device)
+{
+    return user_device_is_port(device) ? virtio_serial_port_bus(device) : NULL;
+}
+
+struct pci_device *user_device_pci(struct device *device)
+{
+    return user_device_is_pci(device) ? pci_device_of(device) : NULL;
+}
+
+/* Whoever tells the guest about the device's bus knows it from now on. */
+static void user_device_plug(struct device *device, bool announce)
+{
+    struct pci_device *pci = user_device_pci(device);
+
+    if (pci && pci->bus->hotplug) {
+        pci->bus->hotplug->ops->plugged(pci->bus->hotplug, pci, announce);
+    }
+}
+
+int user_device_add(struct pc *pc, const struct config_device *config, struct backends *backends, bool announce,
+                    struct error **err)
+{
+    const struct device_type *type = device_type_find(config->type);
+    struct machine_device entry = {.is_user = true, .has_id = config->id != NULL};
+    struct backend_object *own;
+    struct event_loop *loop;
+    int ret;
+
+    if (!type || !type->user_creatable) {
+        return error_set(err, -ENOENT, "'%s' is not a valid device model name", config->type);
+    }
+    if (config->id && device_set_find(&pc->devices, config->id)) {
+        return error_set(err, -EEXIST, "Duplicate device ID '%s'", config->id);
+    }
+    loop = user_device_loop(pc, type, &config->options, backends, &own, err);
+    if (!loop) {
+        return -ENOENT;
+    }
+    entry.own_loop = own ? loop : NULL;
+    ret = user_device_make(pc, config, &entry, loop, backends, err);
+    if (ret < 0 && own) {
+        backends_remove_object(backends, own);
+    }
+    if (ret == 0) {
+        device_reset(entry.device);
+        user_device_plug(entry.device, announce);
+    }
+    return ret;
 }
 
 static int user_device_add_serial(struct pc *pc, unsigned index, const char *chardev_id, struct error **err)
 {
-    struct device *device = device_create(&serial_device_type, NULL, pc->env.loop, NULL, NULL);
+    struct device *device = device_create(&serial_device_type, NULL, pc->env.device_loop, NULL, NULL);
     struct serial *serial = (struct serial *)device;
 
     if (!device) {
@@ -161,7 +232,7 @@ static int user_device_add_serial(struct pc *pc, unsigned index, const char *cha
     }
     serial->index = index;
     if (property_set(device, device->type->properties, "chardev", chardev_id, err) < 0) {
-        device_put(device);
+        device_drop(device);
         return -ENOMEM;
     }
     return pc_add_device(pc, device, err);
@@ -181,7 +252,7 @@ int user_devices_add(struct pc *pc, const struct machine_config *config, struct 
         }
     }
     for (size_t i = 0; i < config->device_count; i++) {
-        ret = user_device_make(pc, &config->devices[i], backends, err);
+        ret = user_device_add(pc, &config->devices[i], backends, false, err);
         if (ret < 0) {
             error_prefix(err, "-device %s", config->devices[i].type);
             return ret;

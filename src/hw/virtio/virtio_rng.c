@@ -268,6 +268,11 @@ const char *virtio_rng_source_id(struct device *device)
     return rng->rng && *rng->rng ? rng->rng : NULL;
 }
 
+const struct rng_source *virtio_rng_source(const struct device *device)
+{
+    return ((const struct virtio_rng *)device)->source;
+}
+
 void virtio_rng_wire(struct device *device, const struct rng_source *source, struct clock *clock)
 {
     struct virtio_rng *rng = (struct virtio_rng *)device;

@@ -17,6 +17,8 @@ extern const struct device_type virtio_rng_pci_type;
 
 /* What rng= says, or NULL if it wasn't given. Configuration thread, before realize. */
 const char *virtio_rng_source_id(struct device *device);
+/* What it was wired to, or NULL. Configuration thread. */
+const struct rng_source *virtio_rng_source(const struct device *device);
 /*
  * source: NULL: the host kernel's generator. clock: the guest's, for the rate limit. Both outlive the device.
  * Configuration thread.

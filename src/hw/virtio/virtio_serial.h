@@ -4,7 +4,8 @@
  * `virtserialport` (/dev/vport0p1, ...). virtio_serial.c and virtio_serial_port.c say what they model.
  *
  * A port is a device of its own on the bus "virtio-serial-bus". Wiring, between device_create and device_realize of the
- * port: virtio_serial_port_wire. Ports are unplugged before their virtio-serial-pci.
+ * port: virtio_serial_port_wire. Ports may be unplugged before their virtio-serial-pci or after
+ * it; it isn't destroyed before they are.
  */
 #ifndef HDL_HW_VIRTIO_VIRTIO_SERIAL_H
 #define HDL_HW_VIRTIO_VIRTIO_SERIAL_H
@@ -21,5 +22,8 @@ extern const struct device_type virtserialport_type;
  * chardev= is looked up; may be NULL. Configuration thread.
  */
 void virtio_serial_port_wire(struct device *port, struct device *serial, struct chardev_table *chardevs);
+
+/* The virtio-serial-pci that the port was wired to. Configuration thread. */
+struct device *virtio_serial_port_bus(struct device *port);
 
 #endif

@@ -320,6 +320,11 @@ void virtio_serial_port_wire(struct device *port, struct device *serial, struct 
     port_of(port)->chardevs = chardevs;
 }
 
+struct device *virtio_serial_port_bus(struct device *port)
+{
+    return lock_owner(port_of(port));
+}
+
 static const struct property port_properties[] = {
     {.name = "chardev",
      .type = PROPERTY_STRING,
