@@ -153,9 +153,13 @@ static bool chardev_exists(const struct cli *cli, const char *id)
     return false;
 }
 
-/* Makes the chardev that `text` stands for; *id is its id, owned by the caller. "chardev:ID" makes none. */
-static int short_make(struct cli *cli, const char *text, const char *what, const char *stem, unsigned number, char **id,
-                      struct error **err)
+bool cli_short_is_none(const char *text)
+{
+    return strcmp(text, "none") == 0 || strcmp(text, "vc") == 0 || strncmp(text, "vc:", 3) == 0;
+}
+
+int cli_make_chardev(struct cli *cli, const char *text, const char *what, const char *stem, unsigned number, char **id,
+                     bool *is_mux, struct error **err)
 {
     struct options options = {0};
     const char *backend;
@@ -175,6 +179,9 @@ static int short_make(struct cli *cli, const char *text, const char *what, const
     }
     if (text_begins(text, "mon:", &rest)) {
         text = rest;
+        if (is_mux) {
+            *is_mux = true;
+        }
         ret = options_set(&options, "mux", "on");
         if (ret == 0 && strcmp(text, "stdio") == 0) {
             ret = options_set(&options, "signal", "off");
@@ -199,18 +206,52 @@ int cli_parse_serial(struct cli *cli, const char *arg, struct error **err)
     return string_list_add(&cli->serials, arg, err);
 }
 
-int cli_finish_serials(struct cli *cli, struct error **err)
+/* A device that is a serial port itself: then none is implied. */
+static bool serial_device_given(const struct cli *cli)
 {
+    for (size_t i = 0; i < cli->config.device_count; i++) {
+        if (strcmp(cli->config.devices[i].type, "isa-serial") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With -nographic, what nobody said where to put is on the terminal: serial port and monitor share it. */
+static int serials_imply(struct cli *cli, struct error **err)
+{
+    bool defaults = !cli->config.no_defaults;
+    bool serial = defaults && cli->serials.count == 0 && !serial_device_given(cli) && !cli->config.machine_none;
+    bool monitor = defaults && !cli->monitor_given && cli->nographic;
     int ret = 0;
 
-    if (cli->serials.count == 0 && !cli->config.no_defaults) {
-        ret = string_list_add(&cli->serials, cli->nographic ? "mon:stdio" : "null", err);
+    if (serial) {
+        ret = string_list_add(&cli->serials, !cli->nographic ? "null" : monitor ? "mon:stdio" : "stdio", err);
+    } else if (monitor) {
+        ret = cli_make_monitor(cli, "-nographic", "stdio", MONITOR_READLINE, err);
     }
-    for (size_t i = 0; ret == 0 && i < cli->serials.count; i++) {
-        if (strcmp(cli->serials.items[i], "none") != 0) {
-            ret =
-                short_make(cli, cli->serials.items[i], "-serial", "serial", (unsigned)i, &cli->config.serials[i], err);
-        }
+    return ret;
+}
+
+static int serial_make(struct cli *cli, unsigned index, struct error **err)
+{
+    const char *where = cli->serials.items[index];
+    bool is_mux = false;
+    int ret;
+
+    if (cli_short_is_none(where)) {
+        return 0;
+    }
+    ret = cli_make_chardev(cli, where, "-serial", "serial", index, &cli->config.serials[index], &is_mux, err);
+    return ret == 0 && is_mux ? cli_add_monitor(cli, cli->config.serials[index], MONITOR_READLINE, err) : ret;
+}
+
+int cli_finish_serials(struct cli *cli, struct error **err)
+{
+    int ret = serials_imply(cli, err);
+
+    for (unsigned i = 0; ret == 0 && i < cli->serials.count; i++) {
+        ret = serial_make(cli, i, err);
     }
     return ret;
 }
@@ -219,7 +260,7 @@ int cli_parse_debugcon(struct cli *cli, const char *arg, struct error **err)
 {
     HDL_AUTO_FREE char *id = NULL;
     struct config_device *device;
-    int ret = short_make(cli, arg, "-debugcon", "debugcon", cli->debugcon_count++, &id, err);
+    int ret = cli_make_chardev(cli, arg, "-debugcon", "debugcon", cli->debugcon_count++, &id, NULL, err);
 
     if (ret < 0) {
         return ret;
@@ -227,14 +268,6 @@ int cli_parse_debugcon(struct cli *cli, const char *arg, struct error **err)
     device = cli_add_device(cli, "isa-debugcon");
     if (!device || options_set(&device->options, "chardev", id) < 0) {
         return error_set(err, -ENOMEM, "out of memory");
-    }
-    return 0;
-}
-
-int cli_parse_monitor(struct cli *cli, const char *arg, struct error **err)
-{
-    if (strcmp(arg, "none") != 0 && strcmp(arg, "null") != 0) {
-        return error_set(err, -EINVAL, "-monitor: there is no monitor yet, so it can only be 'none', not '%s'", arg);
     }
     return 0;
 }

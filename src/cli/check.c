@@ -274,6 +274,24 @@ static int check_background(const struct cli *cli, struct error **err)
     return 0;
 }
 
+static const char *monitor_id_of(const struct machine_config *config, size_t n)
+{
+    return n < config->monitor_count ? config->monitors[n].id ? config->monitors[n].id : "" : NULL;
+}
+
+static int check_monitors(const struct machine_config *config, struct error **err)
+{
+    for (size_t i = 0; i < config->monitor_count; i++) {
+        int ret = check_reference(config, "chardev", chardev_id_of, config->monitors[i].chardev, err);
+
+        if (ret < 0) {
+            error_prefix(err, "-mon");
+            return ret;
+        }
+    }
+    return check_unique(config, "-mon", monitor_id_of, err);
+}
+
 static int check_serials(const struct machine_config *config, struct error **err)
 {
     int ret = 0;
@@ -349,8 +367,22 @@ static int check_nodes(const struct machine_config *config, struct error **err)
     return check_unique(config, "-blockdev", node_id_of, err);
 }
 
+/* -machine none: there is nothing to put these into. */
+static int check_none(const struct machine_config *config, struct error **err)
+{
+    const char *what = config->device_count > 0 ? "-device" : config->kernel ? "-kernel" : NULL;
+
+    for (size_t i = 0; i < MACHINE_SERIALS_MAX; i++) {
+        what = config->serials[i] ? "-serial" : what;
+    }
+    return what ? error_set(err, -EINVAL, "%s: -machine none has no devices, CPUs or memory", what) : 0;
+}
+
 static int check_boot(const struct cli *cli, struct error **err)
 {
+    if (cli->config.machine_none) {
+        return check_none(&cli->config, err);
+    }
     if (!cli->config.kernel && cli->kernel_options) {
         return error_set(err, -EINVAL, "-append and -initrd need -kernel");
     }
@@ -372,6 +404,9 @@ int cli_check(const struct cli *cli, struct error **err)
     }
     if (ret == 0) {
         ret = check_serials(&cli->config, err);
+    }
+    if (ret == 0) {
+        ret = check_monitors(&cli->config, err);
     }
     if (ret == 0) {
         ret = check_objects(&cli->config, err);

@@ -29,7 +29,9 @@ struct cli {
     bool memory_size_given;
     char *memory_backend; /* -machine memory-backend=, or NULL; owned */
     struct string_list serials;
+    bool monitor_given; /* also -monitor none: nothing is implied */
     unsigned drive_count;
+    unsigned compat_monitor_count;
     unsigned debugcon_count;
 };
 
@@ -91,14 +93,35 @@ int cli_parse_object(struct cli *cli, const char *arg, struct error **err);
 /* A device that another option implies. Its options are filled in by the caller. NULL: out of memory. */
 struct config_device *cli_add_device(struct cli *cli, const char *type);
 
-/* --- chardev_options.c: -chardev, -serial, -debugcon, -monitor -------------------------------------------------- */
+/* --- chardev_options.c: -chardev, -serial, -debugcon, and the short forms of chardevs --------------------------- */
 
 int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_serial(struct cli *cli, const char *arg, struct error **err);
 int cli_parse_debugcon(struct cli *cli, const char *arg, struct error **err);
-int cli_parse_monitor(struct cli *cli, const char *arg, struct error **err);
-/* Turns the -serial options and -nographic into chardevs and ports. */
+/* Turns the -serial options and -nographic into chardevs, ports and a monitor. */
 int cli_finish_serials(struct cli *cli, struct error **err);
+/* Whether a short form stands for nothing: "none", or the console of a window that there isn't. */
+bool cli_short_is_none(const char *text);
+/*
+ * Makes the chardev that a short form ("unix:PATH,server=on", ...) stands for; "chardev:ID" makes none. *id is its id,
+ * owned by the caller: stem and number if it is new. *is_mux (NULL: not interested): it was "mon:", so that a monitor
+ * shares it. what: the option, for messages.
+ */
+int cli_make_chardev(struct cli *cli, const char *text, const char *what, const char *stem, unsigned number, char **id,
+                     bool *is_mux, struct error **err);
+
+/* --- monitor_options.c: -mon, -monitor, -qmp, -qmp-pretty ------------------------------------------------------- */
+
+enum monitor_kind { MONITOR_READLINE, MONITOR_QMP, MONITOR_QMP_PRETTY };
+
+int cli_parse_mon(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_monitor(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_qmp(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_qmp_pretty(struct cli *cli, const char *arg, struct error **err);
+/* A monitor on that chardev, which need not exist yet. */
+int cli_add_monitor(struct cli *cli, const char *chardev, enum monitor_kind kind, struct error **err);
+/* A monitor on the chardev that a short form stands for. */
+int cli_make_monitor(struct cli *cli, const char *what, const char *where, enum monitor_kind kind, struct error **err);
 
 /* --- help.c ----------------------------------------------------------------------------------------------------- */
 

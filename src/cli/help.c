@@ -9,6 +9,7 @@
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "machine/device_types.h"
+#include "machine/machine_types.h"
 #include "vcpu/cpu_model.h"
 
 void help_version(void)
@@ -117,10 +118,14 @@ int help_device(const char *name, struct error **err)
 
 void help_machines(void)
 {
+    printf("Supported machines are:\n");
+    for (const struct machine_type *type = machine_types; type->name; type++) {
+        if (type->alias) {
+            printf("%-20s %s (alias of %s)\n", type->alias, type->description, type->name);
+        }
+        printf("%-20s %s%s\n", type->name, type->description, type->is_default ? " (default)" : "");
+    }
     printf(
-        "Supported machines are:\n"
-        "q35                  PC with PCI Express, ACPI and virtio (default)\n"
-        "pc                   alias of q35\n"
         "Their options are:\n"
         "kernel-irqchip=on|split|off  where interrupt controllers are: in KVM, or all but local APICs, or all in "
         "heddle\n"

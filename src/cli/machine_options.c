@@ -12,10 +12,10 @@
 #include "base/spelling.h"
 #include "cli/cli.h"
 #include "cli/option_string.h"
+#include "machine/machine_types.h"
 #include "vcpu/cpu_model.h"
 
 static const char *const accel_names[] = {"kvm", "soft", NULL};
-static const char *const machine_names[] = {"q35", "pc", NULL};
 
 /* A key that is taken only with values that change nothing. values: separated by "|". */
 struct harmless {
@@ -145,17 +145,42 @@ static int kernel_payload_take(struct cli *cli, struct options *options, struct 
     return ret;
 }
 
+/* A machine of the table; also "pc", and any version of q35, which are all the one there is. NULL and an error. */
+static const struct machine_type *machine_type_named(const char *name, struct error **err)
+{
+    const struct machine_type *type = machine_type_find(name);
+    struct spelling spelling;
+
+    if (!type && (strcmp(name, "pc") == 0 || strncmp(name, "pc-q35-", 7) == 0)) {
+        type = machine_type_default();
+    }
+    if (!type) {
+        spelling_begin(&spelling, name);
+        for (const struct machine_type *known = machine_types; known->name; known++) {
+            spelling_offer(&spelling, known->name);
+            if (known->alias) {
+                spelling_offer(&spelling, known->alias);
+            }
+        }
+        error_set(err, -EINVAL, "there is no machine '%s'; did you mean '%s'?", name, spelling_nearest(&spelling));
+    }
+    return type;
+}
+
 static int machine_type_take(struct cli *cli, struct options *options, struct error **err)
 {
-    HDL_AUTO_FREE char *type = options_take(options, "type");
+    HDL_AUTO_FREE char *name = options_take(options, "type");
+    const struct machine_type *type;
 
-    if (!type) {
+    if (!name) {
         return 0;
     }
-    if (!word_is_in(type, machine_names) && strncmp(type, "pc-q35-", 7) != 0) {
-        return unknown_word("machine", type, machine_names, err);
+    type = machine_type_named(name, err);
+    if (!type) {
+        return -EINVAL;
     }
-    return cli_set_string(&cli->config.machine_type, "q35", err);
+    cli->config.machine_none = type->is_none;
+    return cli_set_string(&cli->config.machine_type, type->name, err);
 }
 
 static int machine_take(struct cli *cli, struct options *options, struct error **err)

@@ -11,6 +11,7 @@
 #include "base/spelling.h"
 #include "cli/cli.h"
 #include "cli/option_string.h"
+#include "machine/machine_types.h"
 
 /* --- options that are a line each ------------------------------------------------------------------------------- */
 
@@ -222,6 +223,11 @@ const struct cli_option cli_options[] = {
     {"chardev", "NAME,id=ID[,...]", cli_parse_chardev, "a character backend (-chardev help)"},
     {"serial", "WHERE", cli_parse_serial,
      "a serial port: none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT, chardev:ID"},
+    {"mon", "[chardev=]ID[,mode=readline|control][,...]", cli_parse_mon,
+     "a monitor for people, or one for programs (QMP: mode=control), on a chardev"},
+    {"monitor", "WHERE", cli_parse_monitor, "a monitor for people; as -serial"},
+    {"qmp", "WHERE", cli_parse_qmp, "a monitor for programs; as -serial"},
+    {"qmp-pretty", "WHERE", cli_parse_qmp_pretty, "the same, with indented answers"},
     {"debugcon", "WHERE", cli_parse_debugcon, "a debug console at port 0xe9; as -serial"},
     {"nographic", NULL, parse_nographic, "the first serial port on the terminal, with Ctrl-A keys"},
     {"display", "none", parse_display, "no display: the only kind so far"},
@@ -237,7 +243,6 @@ const struct cli_option cli_options[] = {
     {"trace", "[enable=]PATTERN", parse_trace, "log these trace points (-trace help)"},
     {"boot", "[order=]LETTERS", cli_parse_boot, "accepted: the kernel is always booted directly"},
     {"smbios", "TYPE,...", parse_smbios, NULL},
-    {"monitor", "none", cli_parse_monitor, NULL},
     {"parallel", "none", parse_parallel, NULL},
     {"vga", "none", parse_vga, NULL},
     {"nic", "none", parse_nic, NULL},
@@ -311,8 +316,15 @@ static int set_defaults(struct cli *cli, struct error **err)
     config->ram_bytes = UINT64_C(128) << 20;
     config->cpus = config->sockets = config->cores = config->threads = 1;
     config->rtc_host_clock = true;
-    ret = cli_set_string(&config->machine_type, "q35", err);
+    ret = cli_set_string(&config->machine_type, machine_type_default()->name, err);
     return ret < 0 ? ret : cli_set_string(&config->append, "", err);
+}
+
+/* -machine none has neither what was asked for nor the defaults. */
+static void leave_out_machine(struct machine_config *config)
+{
+    config->cpus = config->sockets = config->cores = config->threads = 0;
+    config->ram_bytes = 0;
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv, struct error **err)
@@ -331,5 +343,11 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct error **err)
     if (ret == 0) {
         ret = cli_check(cli, err);
     }
-    return ret == 0 ? cli_finish_memory(cli, err) : ret;
+    if (ret == 0) {
+        ret = cli_finish_memory(cli, err);
+    }
+    if (ret == 0 && cli->config.machine_none) {
+        leave_out_machine(&cli->config);
+    }
+    return ret;
 }

@@ -55,7 +55,10 @@ struct config_chardev {
     struct options options;
 };
 
-/* -mon, -qmp, -qmp-pretty, -monitor, and what -nographic and "mon:" imply. With mux=on it shares its chardev. */
+/*
+ * -mon, -qmp, -qmp-pretty, -monitor, and what -nographic and "mon:" imply. Several may have the same chardev, and share
+ * it with devices, if that has mux=on. The input is the first user's then, so devices come before monitors.
+ */
 struct config_monitor {
     char *id;      /* -mon id=, or NULL */
     char *chardev; /* the id of a chardev */
@@ -76,7 +79,7 @@ struct machine_config {
     uint8_t uuid[16];        /* -uuid, big-endian text order; all zero if none */
     bool has_uuid;
 
-    char *machine_type; /* "q35"; aliases are resolved */
+    char *machine_type; /* as machine_types.h names it; aliases are resolved */
     bool machine_none;  /* -machine none: a monitor and its backends, but no devices, CPUs or memory */
     enum config_irqchip irqchip;
     enum config_kernel_payload kernel_payload;
@@ -84,11 +87,11 @@ struct machine_config {
     size_t accel_count;
 
     char *cpu;     /* -cpu, as cpu_model_parse takes it: "host,+x2apic"; NULL: the machine's default */
-    unsigned cpus; /* 1..MACHINE_CPUS_MAX */
+    unsigned cpus; /* 1..MACHINE_CPUS_MAX; 0: machine_none */
     unsigned sockets, cores, threads;
 
     /* -m and -mem-prealloc, or the memory backend that -machine memory-backend= names. */
-    uint64_t ram_bytes; /* > 0, a multiple of 4096 */
+    uint64_t ram_bytes; /* > 0, a multiple of 4096; 0: machine_none */
     bool ram_prealloc;
     bool ram_huge_pages;
     uint64_t ram_huge_page_bytes; /* a power of 2; 0: the host's default */
