@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -83,6 +84,50 @@ void chardev_tell_writable(struct chardev *chardev)
     }
 }
 
+/* --- descriptors that come with the bytes ----------------------------------------------------------------------- */
+
+int chardev_take_fd(struct chardev *chardev)
+{
+    int fd = -1;
+
+    hdl_mutex_lock(&chardev->lock);
+    if (chardev->fd_count > 0) {
+        fd = chardev->fds[0];
+        chardev->fd_count--;
+        memmove(chardev->fds, chardev->fds + 1, chardev->fd_count * sizeof(chardev->fds[0]));
+    }
+    hdl_mutex_unlock(&chardev->lock);
+    return fd;
+}
+
+void chardev_feed_fds(struct chardev *chardev, const int *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int oldest = -1;
+
+        hdl_mutex_lock(&chardev->lock);
+        if (chardev->fd_count == CHARDEV_FDS_MAX) {
+            oldest = chardev->fds[0];
+            chardev->fd_count--;
+            memmove(chardev->fds, chardev->fds + 1, chardev->fd_count * sizeof(chardev->fds[0]));
+        }
+        chardev->fds[chardev->fd_count++] = fds[i];
+        hdl_mutex_unlock(&chardev->lock);
+        if (oldest >= 0) {
+            close(oldest);
+        }
+    }
+}
+
+static void chardev_close_fds(struct chardev *chardev)
+{
+    int fd;
+
+    while ((fd = chardev_take_fd(chardev)) >= 0) {
+        close(fd);
+    }
+}
+
 /* --- the loop's side of the rings ------------------------------------------------------------------------------- */
 
 void chardev_set_connected(struct chardev *chardev, bool connected)
@@ -98,6 +143,9 @@ void chardev_set_connected(struct chardev *chardev, bool connected)
         chardev->want_writable = false;
     }
     hdl_mutex_unlock(&chardev->lock);
+    if (!connected) {
+        chardev_close_fds(chardev);
+    }
     if (changed) {
         trace(CHARDEV_IO, "%s: %s", chardev->id, connected ? "connected" : "disconnected");
         chardev_send_event(chardev, connected ? CHARDEV_OPENED : CHARDEV_CLOSED);
@@ -380,6 +428,7 @@ void chardev_destroy(struct chardev *chardev)
         return;
     }
     event_loop_call(chardev->env.loop, close_on_loop, chardev);
+    chardev_close_fds(chardev);
     property_release(chardev, common_properties);
     if (chardev->type->properties) {
         property_release(chardev, chardev->type->properties);

@@ -109,6 +109,13 @@ bool chardev_is_readable(struct chardev *chardev);
  */
 size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_bytes);
 
+/*
+ * The oldest descriptor that came over a Unix socket with the bytes read so far, or with later ones (SCM_RIGHTS, as
+ * QMP's getfd wants it); the caller closes it. -1: there is none. What nobody takes is closed when the client goes.
+ * Any thread, under a device lock.
+ */
+int chardev_take_fd(struct chardev *chardev);
+
 /* --- several front ends on one: the mux (mux.c) ----------------------------------------------------------------- */
 
 /*

@@ -7,6 +7,8 @@
 #include "chardev/byte_ring.h"
 #include "chardev/chardev.h"
 
+#define CHARDEV_FDS_MAX 16 /* descriptors that came and that nobody has taken yet */
+
 /*
  * type, id, env, flush_bh, resume_bh: immutable after creation. mux, escape, where, interactive: immutable after open.
  * opened: configuration thread. frontend: written on the loop thread under `lock`, so the loop may read it without.
@@ -23,9 +25,11 @@ struct chardev {
     struct hdl_mutex lock; /* LOCK_RANK_BACKEND */
     struct byte_ring in HDL_GUARDED_BY(&lock);
     struct byte_ring out HDL_GUARDED_BY(&lock);
-    bool connected HDL_GUARDED_BY(&lock);     /* somebody is on the other side */
-    bool want_writable HDL_GUARDED_BY(&lock); /* a write was short */
-    bool want_resume HDL_GUARDED_BY(&lock);   /* the producer stopped for want of room */
+    bool connected HDL_GUARDED_BY(&lock);           /* somebody is on the other side */
+    bool want_writable HDL_GUARDED_BY(&lock);       /* a write was short */
+    bool want_resume HDL_GUARDED_BY(&lock);         /* the producer stopped for want of room */
+    int fds[CHARDEV_FDS_MAX] HDL_GUARDED_BY(&lock); /* the oldest first */
+    unsigned fd_count HDL_GUARDED_BY(&lock);
     struct chardev_frontend *frontend;
     struct bh flush_bh, resume_bh;
 };
@@ -46,6 +50,8 @@ void chardev_send_event(struct chardev *chardev, enum chardev_event event);
 size_t chardev_in_room(struct chardev *chardev);
 /* Puts bytes that arrived into the in ring (what doesn't fit is lost) and tells the front end. */
 void chardev_feed(struct chardev *chardev, const void *bytes, size_t len_bytes);
+/* Takes over descriptors that came with the bytes that are fed next. If there are too many, the oldest are closed. */
+void chardev_feed_fds(struct chardev *chardev, const int *fds, size_t count);
 /* The oldest bytes to be written; they stay until consumed. */
 size_t chardev_out_peek(struct chardev *chardev, const uint8_t **bytes);
 /* They were. Tells the front end if it waits for room. */

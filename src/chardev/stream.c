@@ -107,6 +107,49 @@ static void stream_end_reached(struct stream *stream)
     }
 }
 
+/* read(2); descriptors that come along are the chardev's then. */
+static ssize_t stream_read_some(struct stream *stream, uint8_t *buffer, size_t len_bytes)
+{
+    struct iovec iov = {.iov_base = buffer, .iov_len = len_bytes};
+    _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int) * CHARDEV_FDS_MAX)];
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t got;
+
+    if (!stream->takes_fds) {
+        return read(stream->in.fd, buffer, len_bytes);
+    }
+    got = recvmsg(stream->in.fd, &message, MSG_CMSG_CLOEXEC);
+    if (got < 0) {
+        return got;
+    }
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+            int fds[CHARDEV_FDS_MAX];
+            size_t fds_bytes = MIN(header->cmsg_len - CMSG_LEN(0), sizeof(fds));
+
+            memcpy(fds, CMSG_DATA(header), fds_bytes);
+            chardev_feed_fds(stream->chardev, fds, fds_bytes / sizeof(int));
+        }
+    }
+    return got;
+}
+
+static void stream_feed(struct stream *stream, uint8_t *bytes, size_t len_bytes)
+{
+    unsigned breaks = 0;
+
+    if (stream->telnet) {
+        len_bytes = telnet_filter(stream->telnet, bytes, len_bytes, &breaks);
+    }
+    if (len_bytes > 0) {
+        chardev_feed(stream->chardev, bytes, len_bytes);
+    }
+    for (; breaks > 0; breaks--) {
+        chardev_send_event(stream->chardev, CHARDEV_BREAK);
+    }
+}
+
 static void stream_read(struct stream *stream)
 {
     uint8_t buffer[STREAM_CHUNK_BYTES];
@@ -121,9 +164,9 @@ static void stream_read(struct stream *stream)
         stream_update(stream);
         return;
     }
-    got = read(stream->in.fd, buffer, MIN(room, sizeof(buffer)));
+    got = stream_read_some(stream, buffer, MIN(room, sizeof(buffer)));
     if (got > 0) {
-        chardev_feed(stream->chardev, buffer, (size_t)got);
+        stream_feed(stream, buffer, (size_t)got);
         if (stream->in.always_ready) {
             bh_schedule(&stream->read_bh);
         }
@@ -165,6 +208,9 @@ static ssize_t stream_write_some(struct stream *stream, const uint8_t *bytes, si
             errno = EAGAIN;
             return -1;
         }
+    }
+    if (stream->telnet) {
+        return telnet_send(stream->telnet, stream->out.fd, bytes, count);
     }
     put = send(stream->out.fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (put < 0 && errno == ENOTSOCK) {

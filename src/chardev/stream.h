@@ -7,6 +7,7 @@
 #define HDL_CHARDEV_STREAM_H
 
 #include "chardev/chardev_internal.h"
+#include "chardev/telnet.h"
 
 /* One direction. All of it: loop thread. */
 struct stream_end {
@@ -21,7 +22,9 @@ struct stream {
     struct fd_watch *in_watch, *out_watch;
     bool in_wanted, out_wanted;
     bool in_ended;
-    struct bh read_bh; /* for an always-ready input */
+    bool takes_fds;        /* a Unix socket: descriptors may come with the bytes (chardev_take_fd) */
+    struct telnet *telnet; /* the owner's; NULL: bytes are what they are */
+    struct bh read_bh;     /* for an always-ready input */
     /* The other side has gone (end of file, hang-up, write error); the owner may stop the stream in it. */
     void (*ended)(struct stream *stream);
 };

@@ -2,7 +2,8 @@
 /*
  * -chardev, and the short forms of -serial and -debugcon, which stand for a chardev and a port that uses it:
  *
- *   none  null  pty  stdio  mon:stdio  file:PATH  unix:PATH[,server][,nowait]  tcp:HOST:PORT[,...]  chardev:ID
+ *   none  null  pty  stdio  file:PATH  unix:PATH[,server][,nowait]  tcp:HOST:PORT[,...]  telnet:HOST:PORT[,...]
+ *   mon:ANY OF THEM, with Ctrl-A keys and a monitor beside the port   chardev:ID
  */
 #include <errno.h>
 #include <stdio.h>
@@ -30,6 +31,28 @@ static int chardev_add(struct cli *cli, char *id, const char *backend, struct op
     return cli_set_string(&chardev->backend, backend, err);
 }
 
+/* Older spellings: "nowait" is wait=off, and "delay" is the opposite of the one that there is. */
+static int chardev_modernize(struct options *options, const char *what, struct error **err)
+{
+    static const char *const negated[][2] = {{"nowait", "wait"},     {"noserver", "server"}, {"notelnet", "telnet"},
+                                             {"nosignal", "signal"}, {"nomux", "mux"},       {"delay", "nodelay"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(negated); i++) {
+        HDL_AUTO_FREE char *value = NULL;
+        bool on = false;
+        int ret = options_get_bool(options, what, negated[i][0], &on, err);
+
+        if (ret < 0) {
+            return ret;
+        }
+        value = options_take(options, negated[i][0]);
+        if (value && options_set(options, negated[i][1], on ? "off" : "on") < 0) {
+            return error_set(err, -ENOMEM, "out of memory");
+        }
+    }
+    return 0;
+}
+
 int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err)
 {
     struct options options = {0};
@@ -53,6 +76,9 @@ int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err)
             ret = cli_check_id("-chardev", id, err);
         }
         if (ret == 0) {
+            ret = chardev_modernize(&options, "-chardev", err);
+        }
+        if (ret == 0) {
             ret = chardev_add(cli, id, backend, &options, err);
             id = NULL;
         }
@@ -64,30 +90,18 @@ int cli_parse_chardev(struct cli *cli, const char *arg, struct error **err)
 
 /* --- short forms ------------------------------------------------------------------------------------------------ */
 
-/* "nowait" and "wait" say wait=off and wait=on in the short forms. */
-static int short_socket_options(struct options *options, struct error **err)
-{
-    char *nowait = options_take(options, "nowait");
-    int ret = 0;
-
-    if (nowait) {
-        ret = options_set(options, "wait", "off");
-    }
-    free(nowait);
-    return ret < 0 ? error_set(err, ret, "out of memory") : 0;
-}
-
 static int short_unix(const char *rest, const char *what, struct options *options, struct error **err)
 {
     int ret = option_string_parse(rest, "path", what, options, err);
 
-    return ret < 0 ? ret : short_socket_options(options, err);
+    return ret < 0 ? ret : chardev_modernize(options, what, err);
 }
 
-/* HOST:PORT; no host is every address of this machine. */
-static int short_tcp(const char *rest, const char *what, struct options *options, struct error **err)
+/* HOST:PORT; no host is every address of this machine. An IPv6 address may be in brackets. name: "tcp" or "telnet". */
+static int short_tcp(const char *name, const char *rest, const char *what, struct options *options, struct error **err)
 {
     HDL_AUTO_FREE char *address = NULL;
+    const char *host;
     char *colon;
     int ret = option_string_parse(rest, "address", what, options, err);
 
@@ -97,13 +111,19 @@ static int short_tcp(const char *rest, const char *what, struct options *options
     address = options_take(options, "address");
     colon = address ? strrchr(address, ':') : NULL;
     if (!colon) {
-        return error_set(err, -EINVAL, "%s: 'tcp:%s' isn't of the form tcp:HOST:PORT", what, rest);
+        return error_set(err, -EINVAL, "%s: '%s:%s' isn't of the form %s:HOST:PORT", what, name, rest, name);
     }
     *colon = '\0';
-    if (options_set(options, "host", address) < 0 || options_set(options, "port", colon + 1) < 0) {
+    host = address;
+    if (host[0] == '[' && colon > address + 1 && colon[-1] == ']') {
+        colon[-1] = '\0';
+        host++;
+    }
+    if (options_set(options, "host", host) < 0 || options_set(options, "port", colon + 1) < 0 ||
+        (strcmp(name, "telnet") == 0 && options_set(options, "telnet", "on") < 0)) {
         return error_set(err, -ENOMEM, "out of memory");
     }
-    return short_socket_options(options, err);
+    return chardev_modernize(options, what, err);
 }
 
 static bool text_begins(const char *text, const char *prefix, const char **rest)
@@ -134,10 +154,14 @@ static const char *short_parse(const char *text, const char *what, struct option
         return short_unix(rest, what, options, err) < 0 ? NULL : "socket";
     }
     if (text_begins(text, "tcp:", &rest)) {
-        return short_tcp(rest, what, options, err) < 0 ? NULL : "socket";
+        return short_tcp("tcp", rest, what, options, err) < 0 ? NULL : "socket";
+    }
+    if (text_begins(text, "telnet:", &rest)) {
+        return short_tcp("telnet", rest, what, options, err) < 0 ? NULL : "socket";
     }
     error_set(err, -EINVAL,
-              "%s: '%s' isn't none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT or chardev:ID",
+              "%s: '%s' isn't none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT "
+              "or chardev:ID",
               what, text);
     return NULL;
 }

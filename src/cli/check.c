@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Checks a complete configuration against what heddle knows: types, properties and their values, ids and who refers to
- * whom. Nothing of the host is touched. Values are tried on a scratch object of the type's size, with the same function
- * that will set them in earnest. No state.
+ * whom. Nothing of the host is touched, and only inherited descriptors are asked for. Values are tried on a scratch
+ * object of the type's size, with the same function that will set them in earnest. No state.
  */
 #include "cli/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -230,16 +232,45 @@ static int check_devices(const struct machine_config *config, struct error **err
 
 /* --- the rest --------------------------------------------------------------------------------------------------- */
 
+/*
+ * Sockets that this process was started with: each can have one user, and must be there before heddle opens anything
+ * of its own, which would have the number else.
+ */
+static int check_inherited(const struct machine_config *config, struct error **err)
+{
+    for (size_t i = 0; i < config->chardev_count; i++) {
+        const char *fd = options_get(&config->chardevs[i].options, "fd");
+        uint64_t number;
+
+        if (!fd) {
+            continue;
+        }
+        if (parse_uint(fd, &number) < 0 || number > INT_MAX || fcntl((int)number, F_GETFD) < 0) {
+            return error_set(err, -EBADF, "-chardev %s,id=%s: fd='%s' isn't the number of an open descriptor",
+                             config->chardevs[i].backend, config->chardevs[i].id, fd);
+        }
+        for (size_t j = 0; j < i; j++) {
+            const char *other = options_get(&config->chardevs[j].options, "fd");
+
+            if (other && strcmp(other, fd) == 0) {
+                return error_set(err, -EBUSY, "-chardev %s,id=%s: fd=%s is used by '%s'", config->chardevs[i].backend,
+                                 config->chardevs[i].id, fd, config->chardevs[j].id);
+            }
+        }
+    }
+    return 0;
+}
+
 static int check_chardevs(const struct machine_config *config, struct error **err)
 {
     static const char *const skip[] = {"mux", "escape", NULL};
     unsigned stdio_count = 0;
+    int ret;
 
     for (size_t i = 0; i < config->chardev_count; i++) {
         const struct config_chardev *chardev = &config->chardevs[i];
         const struct chardev_type *type = chardev_type_find(chardev->backend, err);
         bool mux = false;
-        int ret;
 
         if (!type) {
             error_prefix(err, "-chardev");
@@ -257,7 +288,8 @@ static int check_chardevs(const struct machine_config *config, struct error **er
             return ret;
         }
     }
-    return check_unique(config, "-chardev", chardev_id_of, err);
+    ret = check_inherited(config, err);
+    return ret < 0 ? ret : check_unique(config, "-chardev", chardev_id_of, err);
 }
 
 /* In the background there is no terminal. */

@@ -30,9 +30,9 @@ struct config_device *cli_add_device(struct cli *cli, const char *type)
 static int device_add(struct cli *cli, struct options *options, struct error **err)
 {
     HDL_AUTO_FREE char *type = options_take(options, "driver");
-    struct config_device *device = type ? cli_add_device(cli, type) : NULL;
+    struct config_device *device = type && *type ? cli_add_device(cli, type) : NULL;
 
-    if (!type) {
+    if (!type || !*type) {
         return error_set(err, -EINVAL, "-device: 'driver' is missing; '-device help' lists what there is");
     }
     if (!device) {
@@ -104,6 +104,17 @@ int cli_parse_object(struct cli *cli, const char *arg, struct error **err)
     return ret;
 }
 
+/* That nothing is behind a node goes without saying where nothing can be. */
+static void node_forget_backing(struct options *options)
+{
+    const char *driver = options_get(options, "driver");
+    const char *backing = options_get(options, "backing");
+
+    if (driver && strcmp(driver, "raw") == 0 && backing && !*backing) {
+        free(options_take(options, "backing"));
+    }
+}
+
 /* Takes over the options. name: owned from here on; may be NULL. */
 static int node_add(struct cli *cli, char *name, struct options *options, struct error **err)
 {
@@ -142,6 +153,7 @@ int cli_parse_blockdev(struct cli *cli, const char *arg, struct error **err)
             ret = cli_check_id("-blockdev", name, err);
         }
         if (ret == 0) {
+            node_forget_backing(&options);
             ret = node_add(cli, name, &options, err);
             name = NULL;
         }

@@ -138,12 +138,14 @@ static int json_add(struct json_object *value, const char *key, const char *what
         return json_add_array(value, key, what, options, err);
     case json_type_boolean:
         return options_set(options, key, json_object_get_boolean(value) ? "on" : "off");
+    case json_type_null: /* "backing": null is a node without one */
+        return options_set(options, key, "");
     case json_type_int:
     case json_type_string:
         return options_set(options, key, json_object_get_string(value));
     default:
-        return error_set(err, -EINVAL, "%s: '%s' must be a string, a whole number, true, false or an object", what,
-                         key);
+        return error_set(err, -EINVAL, "%s: '%s' must be a string, a whole number, true, false, null or an object",
+                         what, key);
     }
 }
 

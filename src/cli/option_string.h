@@ -10,7 +10,7 @@
  * Adds what text says to options.
  *   key=value,key=value,flag    a comma in a value is written twice; "flag" is flag=on; if implied_key isn't NULL, a
  *                               first piece without "=" is its value
- *   {"key": value, ...}         JSON; nested objects and arrays make dotted keys
+ *   {"key": value, ...}         JSON; nested objects and arrays make dotted keys; null is an empty text
  * what: the option's name, for messages. 0 or a negative errno; on failure options may hold a part.
  */
 int option_string_parse(const char *text, const char *implied_key, const char *what, struct options *options,

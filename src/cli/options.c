@@ -222,7 +222,8 @@ const struct cli_option cli_options[] = {
     {"object", "NAME,id=ID[,...]", cli_parse_object, "an object for devices to use (-object help)"},
     {"chardev", "NAME,id=ID[,...]", cli_parse_chardev, "a character backend (-chardev help)"},
     {"serial", "WHERE", cli_parse_serial,
-     "a serial port: none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT, chardev:ID"},
+     "a serial port: none, null, pty, stdio, mon:stdio, file:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, "
+     "chardev:ID"},
     {"mon", "[chardev=]ID[,mode=readline|control][,...]", cli_parse_mon,
      "a monitor for people, or one for programs (QMP: mode=control), on a chardev"},
     {"monitor", "WHERE", cli_parse_monitor, "a monitor for people; as -serial"},

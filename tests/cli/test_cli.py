@@ -11,6 +11,7 @@ import re
 import pty
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -260,6 +261,8 @@ def ids_and_references():
     refused("-kernel", "x", "-object", "iothread", says="'id'")
     refused("-kernel", "x", "-serial", "stdio", "-serial", "stdio", says="twice")
     refused("-kernel", "x", "-serial", "stdoi", says="'stdoi'")
+    refused("-kernel", "x", "-mon", "chardev=c0,mode=control", says=("-mon", "'c0'"))
+    refused("-kernel", "x", "-chardev", "socket,id=c,fd=77,server=on", says="fd='77'")
     refused("-kernel", "x", "-device", "isa-debug-exit,bus=usb.0", says="usb.0")
 
 
@@ -406,6 +409,47 @@ def devices_with_what_they_refer_to():
                 "-device", "virtio-rng-pci,addr=5", says="virtio-rng-pci")
 
 
+@test
+def a_socket_that_it_was_started_with():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        kernel, path = guest(folder, "hello", 3), f"{folder}/socket"
+        with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+            listener.bind(path)
+            listener.listen(5)
+            client.connect(path)  # the guest begins when this one is accepted
+            done = run(*BASE, "-kernel", kernel, "-chardev", f"socket,id=c,fd={listener.fileno()},server=on", "-serial",
+                       "chardev:c", pass_fds=[listener.fileno()])
+            check(done.returncode == 7 and client.recv(100) == b"hello", done)
+            check(os.path.exists(path), "somebody else's name is gone")
+            refused("-kernel", kernel, "-chardev", "socket,id=c,fd=0", "-serial", "chardev:c", says=("'c'", "fd=0"))
+        ours, its = socket.socketpair()
+        with ours, its:
+            done = run(*BASE, "-kernel", kernel, "-chardev", f"socket,id=c,fd={its.fileno()}", "-serial", "chardev:c",
+                       pass_fds=[its.fileno()])
+            check(done.returncode == 7 and ours.recv(100) == b"hello", done)
+
+
+@test
+def a_telnet_client_gets_the_console():
+    need_kvm()
+    with tempfile.TemporaryDirectory() as folder:
+        process = start(*BASE, "-kernel", guest(folder, "hello", 3), "-serial", "telnet:127.0.0.1:0,server", stderr=subprocess.PIPE,
+                        stdin=subprocess.DEVNULL, text=True)
+        line = process.stderr.readline()
+        while "waits for a connection" not in line:
+            check(line, "no such line")
+            line = process.stderr.readline()
+        port = int(re.search(r"telnet:127.0.0.1:(\d+)", line)[1])
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            text = b""
+            while piece := client.recv(100):
+                text += piece
+        check(text.startswith(b"\xff\xfb\x01") and text.endswith(b"hello"), text)
+        check(process.wait(WAIT_S) == 7, process.returncode)
+        process.stderr.close()
+
+
 def start(*args, **more):
     return subprocess.Popen([HEDDLE, *map(str, args)], **more)
 
@@ -452,6 +496,15 @@ def it_goes_to_the_background_when_the_machine_is_made():
         check(is_alive(pid) and os.getsid(pid) == pid, "no session of its own")
         os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not pidfile.exists(), "the pid file to go")
+        # When it returns, whoever wants to talk to it can; names from where it was started are removed from there.
+        done = run(*BASE, "-kernel", kernel, "-S", "-qmp", "unix:qmp,server=on,wait=off", "-daemonize", "-pidfile", "pid",
+                   cwd=folder)
+        check(done.returncode == 0, done)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{folder}/qmp")
+            os.kill(int(pidfile.read_text()), signal.SIGTERM)
+            wait_until(lambda: not pidfile.exists(), "the pid file to go")
+        wait_until(lambda: not os.path.exists(f"{folder}/qmp"), "the socket to go")
         refused("-daemonize", "-kernel", Path(folder) / "missing", says="missing")
 
 

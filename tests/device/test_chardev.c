@@ -204,6 +204,288 @@ static void test_socket_flow(void **state)
     close(client);
 }
 
+/* A Unix socket of the test's own that listens at path. */
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    unlink(path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static int open_fails(struct rig *rig, const char *const *options, const char *says)
+{
+    struct chardev *chardev = chardev_create(chardev_type_find("socket", NULL), "s", &rig->env);
+    struct error *err = NULL;
+    int ret;
+
+    for (; options[0]; options += 2) {
+        assert_int_equal(chardev_set_option(chardev, options[0], options[1], NULL), 0);
+    }
+    ret = chardev_open(chardev, &err);
+    assert_int_not_equal(ret, 0);
+    if (!strstr(err->message, says)) {
+        fail_msg("doesn't say '%s' but '%s'", says, err->message);
+    }
+    error_free(err);
+    chardev_destroy(chardev);
+    return ret;
+}
+
+/* A socket that whoever started us left open: one that listens already, and one that is connected already. */
+static void test_socket_inherited(void **state)
+{
+    struct rig *rig = *state;
+    char path[64], number[16], text[8] = "", expected[96];
+    struct front front = front_make();
+    struct chardev *chardev;
+    int pair[2], listener, client, file;
+
+    snprintf(path, sizeof(path), "/tmp/heddle-chardev-%d.sock", getpid());
+    listener = listen_at(path);
+    snprintf(number, sizeof(number), "%d", listener);
+    client = connect_to(path); /* who comes before we do isn't lost */
+    open_fails(rig, (const char *[]){"fd", number, NULL}, "server=on");
+    chardev = make(rig, "socket", "s", (const char *[]){"fd", number, "server", "on", "wait", "off", NULL});
+    assert_int_equal(fcntl(listener, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    snprintf(expected, sizeof(expected), "unix:%s,server=on", path);
+    assert_string_equal(chardev_where(chardev), expected);
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    for (unsigned i = 1; i <= 2; i++) {
+        rig_settle(rig);
+        assert_int_equal(front.opened, i);
+        chardev_write(chardev, "hi", 2);
+        rig_settle(rig);
+        assert_int_equal(read(client, text, sizeof(text)), 2);
+        close(client);
+        rig_settle(rig);
+        assert_int_equal(front.closed, i);
+        client = connect_to(path); /* and the next */
+    }
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+    assert_int_equal(fcntl(listener, F_GETFD), -1); /* it was ours */
+    assert_int_equal(access(path, F_OK), 0);        /* its name isn't */
+    unlink(path);
+    close(client);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(number, sizeof(number), "%d", pair[0]);
+    chardev = make(rig, "socket", "s", (const char *[]){"fd", number, NULL});
+    assert_int_equal(write(pair[1], "in", 2), 2);
+    rig_settle(rig);
+    assert_int_equal(chardev_read(chardev, text, sizeof(text)), 2);
+    chardev_destroy(chardev);
+    assert_int_equal(read(pair[1], text, 1), 0);
+    close(pair[1]);
+
+    file = open("/dev/null", O_RDWR);
+    snprintf(number, sizeof(number), "%d", file);
+    open_fails(rig, (const char *[]){"fd", number, "server", "on", NULL}, "stream socket");
+    close(file);
+    open_fails(rig, (const char *[]){"fd", number, NULL}, "stream socket");
+    open_fails(rig, (const char *[]){"fd", "monitor", NULL}, "'monitor'");
+    open_fails(rig, (const char *[]){"fd", "3", "path", "/x", NULL}, "one of");
+    open_fails(rig, (const char *[]){"server", "on", NULL}, "one of");
+}
+
+/* Descriptors come with the bytes, are taken in order, and aren't leaked when nobody takes them. */
+static void test_socket_fds(void **state)
+{
+    struct rig *rig = *state;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {0};
+    struct iovec iov = {.iov_base = (char *)"x", .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    int pair[2], pipes[2], fds[2];
+    char number[16], byte;
+    struct chardev *chardev;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(number, sizeof(number), "%d", pair[0]);
+    chardev = make(rig, "socket", "s", (const char *[]){"fd", number, NULL});
+    assert_int_equal(chardev_take_fd(chardev), -1);
+    assert_int_equal(pipe(pipes), 0);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    memcpy(CMSG_DATA(header), pipes, sizeof(pipes));
+    for (unsigned i = 0; i < 20; i++) { /* more than are kept */
+        assert_int_equal(sendmsg(pair[1], &message, 0), 1);
+        rig_settle(rig);
+        chardev_read(chardev, &byte, 1);
+    }
+    fds[0] = chardev_take_fd(chardev);
+    fds[1] = chardev_take_fd(chardev);
+    assert_true(fds[0] >= 0 && fds[1] >= 0);
+    assert_int_equal(fcntl(fds[0], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    assert_int_equal(write(fds[1], "p", 1), 1);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    close(fds[0]);
+    close(fds[1]);
+    close(pipes[1]);
+    close(pair[1]);
+    rig_settle(rig);
+    assert_int_equal(chardev_take_fd(chardev), -1);
+    assert_int_equal(read(pipes[0], &byte, 1), 0); /* nobody has the other end any more */
+    close(pipes[0]);
+    chardev_destroy(chardev);
+}
+
+static void test_socket_telnet(void **state)
+{
+    static const uint8_t greeting[] = {255, 251, 1, 255, 251, 3, 255, 251, 0, 255, 253, 0};
+    static const uint8_t in[] = {'a', 255, 253, 3, 'b', 255, 250, 24, 1, 255, 240, 255, 255, 'c', 255, 243, 'd', 255};
+    static const uint8_t in_data[] = {'a', 'b', 255, 'c', 'd'};
+    static const uint8_t out[] = {255, 'x', 255, 255, 'y'};
+    static const uint8_t out_wire[] = {255, 255, 'x', 255, 255, 255, 255, 'y'};
+    struct rig *rig = *state;
+    struct front front = front_make();
+    char number[16], where[64];
+    uint8_t bytes[64];
+    struct chardev *chardev;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    snprintf(number, sizeof(number), "%d", pair[0]);
+    chardev = make(rig, "socket", "s", (const char *[]){"fd", number, "telnet", "on", NULL});
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(read(pair[1], bytes, sizeof(bytes)), sizeof(greeting));
+    assert_memory_equal(bytes, greeting, sizeof(greeting));
+    for (size_t i = 0; i < sizeof(in); i++) { /* commands may come in pieces */
+        assert_int_equal(write(pair[1], in + i, 1), 1);
+        rig_settle(rig);
+    }
+    assert_int_equal(chardev_read(chardev, bytes, sizeof(bytes)), sizeof(in_data));
+    assert_memory_equal(bytes, in_data, sizeof(in_data));
+    assert_int_equal(front.breaks, 1);
+    assert_int_equal(chardev_write(chardev, out, sizeof(out)), sizeof(out));
+    rig_settle(rig);
+    assert_int_equal(read(pair[1], bytes, sizeof(bytes)), sizeof(out_wire));
+    assert_memory_equal(bytes, out_wire, sizeof(out_wire));
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+    close(pair[1]);
+    chardev =
+        make(rig, "socket", "t",
+             (const char *[]){"host", "127.0.0.1", "port", "0", "server", "on", "wait", "off", "telnet", "on", NULL});
+    snprintf(where, sizeof(where), "%.17s", chardev_where(chardev));
+    assert_string_equal(where, "telnet:127.0.0.1:");
+    chardev_destroy(chardev);
+}
+
+/* A client that nobody listens to yet, that is left, and that comes back. */
+static void test_socket_reconnect(void **state)
+{
+    struct rig *rig = *state;
+    struct front front = front_make();
+    char path[64], text[8];
+    struct chardev *chardev;
+    int listener, server;
+
+    snprintf(path, sizeof(path), "/tmp/heddle-chardev-%d.sock", getpid());
+    unlink(path);
+    open_fails(rig, (const char *[]){"path", path, NULL}, path);
+    open_fails(rig, (const char *[]){"path", path, "reconnect", "1", "server", "on", NULL}, "reconnect");
+    chardev = make(rig, "socket", "s", (const char *[]){"path", path, "reconnect", "2", NULL});
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(chardev_write(chardev, "nobody", 6), 6);
+    rig_settle(rig);
+    assert_int_equal(front.opened, 0);
+    listener = listen_at(path);
+    rig_advance_ns(rig, NS_PER_SEC);
+    assert_int_equal(front.opened, 0);
+    rig_advance_ns(rig, NS_PER_SEC);
+    assert_int_equal(front.opened, 1);
+    server = accept(listener, NULL, NULL);
+    assert_true(server >= 0);
+    close(server);
+    rig_settle(rig);
+    assert_int_equal(front.closed, 1);
+    rig_advance_ns(rig, 2 * NS_PER_SEC);
+    assert_int_equal(front.opened, 2);
+    server = accept(listener, NULL, NULL);
+    chardev_write(chardev, "again", 5);
+    rig_settle(rig);
+    assert_int_equal(read(server, text, sizeof(text)), 5);
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+    close(server);
+    close(listener);
+    unlink(path);
+}
+
+/* TCP: the way through the kernel takes a moment, and refusals come later than the call. */
+static void test_socket_reconnect_tcp(void **state)
+{
+    struct rig *rig = *state;
+    struct front front = front_make();
+    struct chardev *server, *client;
+    char port[16];
+
+    server = make(rig, "socket", "s",
+                  (const char *[]){"host", "127.0.0.1", "port", "0", "server", "on", "wait", "off", NULL});
+    snprintf(port, sizeof(port), "%d", atoi(strrchr(chardev_where(server), ':') + 1));
+    client = make(rig, "socket", "c",
+                  (const char *[]){"host", "localhost", "port", port, "ipv4", "on", "reconnect", "1", NULL});
+    assert_int_equal(chardev_attach(client, &front.frontend, NULL), 0);
+    while (front.opened == 0) {
+        event_loop_poll(rig->loop, true);
+    }
+    chardev_destroy(server); /* its listening socket and the connection go together */
+    while (front.closed == 0) {
+        event_loop_poll(rig->loop, true);
+    }
+    for (unsigned i = 0; i < 3; i++) { /* refused */
+        rig_advance_ns(rig, NS_PER_SEC);
+    }
+    assert_int_equal(front.opened, 1);
+    chardev_detach(client, &front.frontend);
+    chardev_destroy(client);
+}
+
+/* An abstract name leaves no file; a relative one is removed even if the directory was left. */
+static void test_socket_names(void **state)
+{
+    struct rig *rig = *state;
+    char name[64], folder[] = "/tmp/heddle-chardev-XXXXXX", file[64];
+    char *cwd = getcwd(NULL, 0);
+    struct chardev *chardev, *client;
+
+    snprintf(name, sizeof(name), "heddle-chardev-%d", getpid());
+    chardev =
+        make(rig, "socket", "s", (const char *[]){"path", name, "abstract", "on", "server", "on", "wait", "off", NULL});
+    client = make(rig, "socket", "c", (const char *[]){"path", name, "abstract", "on", NULL});
+    assert_int_equal(access(name, F_OK), -1);
+    chardev_destroy(client);
+    chardev_destroy(chardev);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chdir(folder), 0);
+    snprintf(file, sizeof(file), "%s/rel", folder);
+    chardev = make(rig, "socket", "s", (const char *[]){"path", "rel", "server", "on", "wait", "off", NULL});
+    assert_int_equal(access(file, F_OK), 0);
+    assert_int_equal(chdir(cwd), 0);
+    chardev_destroy(chardev);
+    assert_int_equal(access(file, F_OK), -1);
+    rmdir(folder);
+    free(cwd);
+}
+
 static void test_pty(void **state)
 {
     struct rig *rig = *state;
@@ -546,6 +828,12 @@ int main(void)
         RIG_TEST(test_options),
         RIG_TEST(test_file),
         RIG_TEST(test_socket_flow),
+        RIG_TEST(test_socket_inherited),
+        RIG_TEST(test_socket_fds),
+        RIG_TEST(test_socket_telnet),
+        RIG_TEST(test_socket_reconnect),
+        RIG_TEST(test_socket_reconnect_tcp),
+        RIG_TEST(test_socket_names),
         RIG_TEST(test_pty),
         RIG_TEST(test_mux_keys),
         RIG_TEST(test_mux_ports),

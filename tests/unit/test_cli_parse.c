@@ -89,6 +89,75 @@ static void assert_monitor(const struct cli *cli, size_t index, const char *char
     assert_int_equal(cli->config.monitors[index].pretty, pretty);
 }
 
+/* --- chardevs --------------------------------------------------------------------------------------------------- */
+
+static void test_chardevs(void **state)
+{
+    struct cli cli =
+        parsed("-M none -chardev socket,id=a,path=/p,server,nowait -chardev socket,host=h,port=1,id=b,delay=off "
+               "-chardev socket,id=c,port=1,telnet=on,reconnect=3,ipv4=on -chardev stdio,id=d,nosignal "
+               "-chardev {\"backend\":\"socket\",\"id\":\"e\",\"fd\":2,\"server\":true,\"wait\":false}");
+
+    assert_option(chardev_of(&cli, "a"), "server", "on");
+    assert_option(chardev_of(&cli, "a"), "wait", "off");
+    assert_option(chardev_of(&cli, "b"), "nodelay", "on");
+    assert_option(chardev_of(&cli, "c"), "reconnect", "3");
+    assert_option(chardev_of(&cli, "d"), "signal", "off");
+    assert_option(chardev_of(&cli, "e"), "fd", "2");
+    assert_option(chardev_of(&cli, "e"), "wait", "off");
+    cli_release(&cli);
+    refused("-M none -chardev socket,id=a,fd=9999", "fd='9999'");
+    refused("-M none -chardev socket,id=a,fd=two", "fd='two'");
+    refused("-M none -chardev socket,id=a,fd=2 -chardev socket,id=b,fd=2", "used by 'a'");
+    refused("-M none -chardev socket,id=a,path=/p,server=maybe", "server");
+    refused("-M none -chardev socket,id=a,path=/p,nowiat", "'wait'");
+}
+
+static void test_short_chardevs(void **state)
+{
+    struct cli cli = parsed("-kernel k -serial telnet:localhost:4,server,nowait -serial tcp:[::1]:5,nodelay "
+                            "-serial mon:telnet::6,server=on,wait=off -serial unix:/a,,b");
+
+    assert_option(chardev_of(&cli, "serial0"), "telnet", "on");
+    assert_option(chardev_of(&cli, "serial0"), "host", "localhost");
+    assert_option(chardev_of(&cli, "serial0"), "port", "4");
+    assert_option(chardev_of(&cli, "serial0"), "wait", "off");
+    assert_option(chardev_of(&cli, "serial1"), "host", "::1");
+    assert_option(chardev_of(&cli, "serial1"), "nodelay", "on");
+    assert_option(chardev_of(&cli, "serial1"), "telnet", NULL);
+    assert_option(chardev_of(&cli, "serial2"), "mux", "on");
+    assert_option(chardev_of(&cli, "serial2"), "host", "");
+    assert_option(chardev_of(&cli, "serial3"), "path", "/a,b");
+    cli_release(&cli);
+    refused("-kernel k -serial telnet:4", "telnet:HOST:PORT");
+    refused("-kernel k -serial mon:stdoi", "'stdoi'");
+    refused("-kernel k -serial /dev/ttyS0", "'/dev/ttyS0'");
+}
+
+/* --- nodes, devices and objects as JSON ------------------------------------------------------------------------- */
+
+static void test_json(void **state)
+{
+    struct cli cli = parsed(
+        "-kernel k -blockdev {\"driver\":\"file\",\"filename\":\"/d\",\"node-name\":\"s\",\"read-only\":false} "
+        "-blockdev "
+        "{\"node-name\":\"f\",\"driver\":\"raw\",\"file\":\"s\",\"cache\":{\"direct\":true},\"backing\":null} "
+        "-object {\"qom-type\":\"iothread\",\"id\":\"io\"} "
+        "-device {\"driver\":\"virtio-blk-pci\",\"drive\":\"f\",\"iothread\":\"io\",\"id\":\"v\",\"addr\":\"0x3\"}");
+
+    assert_int_equal(cli.config.node_count, 2);
+    assert_string_equal(options_get(&cli.config.nodes[0].options, "read-only"), "off");
+    assert_string_equal(options_get(&cli.config.nodes[1].options, "file"), "s");
+    assert_string_equal(options_get(&cli.config.nodes[1].options, "cache.direct"), "on");
+    assert_null(options_get(&cli.config.nodes[1].options, "backing"));
+    assert_string_equal(cli.config.objects[0].id, "io");
+    assert_string_equal(cli.config.devices[0].id, "v");
+    assert_string_equal(options_get(&cli.config.devices[0].options, "addr"), "0x3");
+    cli_release(&cli);
+    refused("-kernel k -device {\"driver\":null}", "'driver'");
+    refused("-kernel k -object {\"qom-type\":\"iothread\"}", "'id'");
+}
+
 /* --- monitors --------------------------------------------------------------------------------------------------- */
 
 static void test_mon(void **state)
@@ -234,6 +303,7 @@ static void test_machine_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chardevs), cmocka_unit_test(test_short_chardevs), cmocka_unit_test(test_json),
         cmocka_unit_test(test_mon),      cmocka_unit_test(test_short_monitors), cmocka_unit_test(test_nographic),
         cmocka_unit_test(test_machines), cmocka_unit_test(test_machine_none),
     };

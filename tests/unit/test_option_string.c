@@ -79,9 +79,9 @@ static void test_json(void **state)
     assert_parses("{\"a\": [\"x\", {\"y\": false}]}", NULL, "a.0=[x] a.1.y=[off]");
     assert_parses("{\"a\": 18446744073709551615}", NULL, "a=[18446744073709551615]");
     assert_parses("{}", NULL, "");
+    assert_parses("{\"a\":null,\"b\":{\"c\":null}}", NULL, "a=[] b.c=[]");
     assert_refused("{");
     assert_refused("{\"a\"}");
-    assert_refused("{\"a\":null}");
     assert_refused("{\"a\":1.5}");
     assert_refused("{\"a\":1}x");
 }
