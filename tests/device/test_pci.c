@@ -633,6 +633,75 @@ static void test_race(void **state)
     run_race(true);
 }
 
+/*
+ * Functions leave by themselves, on a loop of their own, while the configuration thread walks the bus as it would at a
+ * reboot, and a processor moves BARs, reads headers and raises interrupts. Each slot is free again afterwards.
+ */
+static void leaving_guest(void *opaque)
+{
+    struct pci_test *test = opaque;
+
+    for (unsigned i = 0; i < 8 * ROUNDS; i++) {
+        for (unsigned function = 0; function < 2; function++) {
+            unsigned devfn = pci_devfn(5, function);
+
+            machine_config_write(&test->machine, devfn, PCI_BAR0, 4, 0xe1000000 + (i % 4) * 0x4000);
+            machine_config_write(&test->machine, devfn, PCI_COMMAND, 2, i % 3 ? 7 : 0);
+            (void)machine_config_read(&test->machine, devfn, PCI_HEADER_TYPE, 1);
+            (void)machine_read(&test->machine, 0xe1000000, 4);
+        }
+    }
+}
+
+static struct device *leaving_toy(struct pci_test *test, struct event_loop *loop, const char *addr)
+{
+    struct device *device = device_create(&toy_type, addr, loop, &test->machine.memory, NULL);
+
+    assert_int_equal(property_set(device, toy_properties, "addr", addr, NULL), 0);
+    pci_device_attach(pci_device_of(device), &test->machine.host.bus);
+    assert_int_equal(device_realize(device, NULL), 0);
+    return device;
+}
+
+static void test_leaving(void **state)
+{
+    struct hdl_thread guest;
+    struct event_loop *loop;
+    struct pci_test test;
+
+    pci_open(&test, false);
+    loop = event_loop_create("leaving", NULL);
+    assert_int_equal(event_loop_start_thread(loop, NULL), 0);
+    assert_int_equal(hdl_thread_start(&guest, "guest", leaving_guest, &test, NULL), 0);
+    for (unsigned i = 0; i < ROUNDS / 8; i++) {
+        struct device *devices[] = {leaving_toy(&test, loop, "5.0"), leaving_toy(&test, loop, "5.1")};
+
+        (void)pci_bus_function(&test.machine.host.bus, pci_devfn(5, 0));
+        toy_intx(devices[0], true);
+        device_unplug(devices[1]);
+        pci_machine_assign(&test.machine);
+        device_unplug(devices[0]);
+        pci_machine_assign(&test.machine);
+        for (unsigned j = 0; j < 2; j++) {
+            while (pci_bus_function(&test.machine.host.bus, pci_devfn(5, j))) {
+            }
+            assert_false(pci_device_of(devices[j])->exposed);
+        }
+        /* What still runs of it can't be heard any more. */
+        toy_intx(devices[0], true);
+        assert_false(test.machine.pirq[pci_pirq(5, 0)]);
+        while (atomic_load(&devices[0]->state) != DEVICE_GONE || atomic_load(&devices[1]->state) != DEVICE_GONE) {
+            hdl_rcu_barrier();
+        }
+        hdl_rcu_barrier();
+        devices_put(test.machine.loop, devices, 2);
+    }
+    hdl_thread_join(&guest);
+    event_loop_stop_thread(loop);
+    event_loop_destroy(loop);
+    pci_close(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,7 +709,7 @@ int main(void)
         cmocka_unit_test(test_bar_moves),   cmocka_unit_test(test_assign),  cmocka_unit_test(test_bar_anywhere),
         cmocka_unit_test(test_assign_full), cmocka_unit_test(test_slots),   cmocka_unit_test(test_intx),
         cmocka_unit_test(test_msix),        cmocka_unit_test(test_testdev), cmocka_unit_test(test_msix_table),
-        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_race),        cmocka_unit_test(test_leaving),
     };
     int ret;
 

@@ -150,7 +150,7 @@ void msix_config_changed(struct pci_device *pci)
         return;
     }
     control = pci_config_get16(pci, msix->capability + MSIX_CONTROL);
-    enabled = control & MSIX_CONTROL_ENABLE;
+    enabled = pci->exposed && (control & MSIX_CONTROL_ENABLE);
     open = enabled && !(control & MSIX_CONTROL_FUNCTION_MASK) && pci_device_is_master(pci);
     hdl_mutex_lock(&msix->lock);
     atomic_store_explicit(&msix->enabled, enabled, memory_order_relaxed);

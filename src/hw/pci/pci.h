@@ -61,9 +61,20 @@ static inline unsigned pci_pirq_gsi(unsigned slot, unsigned pin)
     return PCI_PIRQ_FIRST_GSI + pci_pirq(slot, pin);
 }
 
+/* One of a root's interrupt lines: wired-OR of any number of functions' pins. Locks itself. */
+struct pci_pirq {
+    struct hdl_mutex lock; /* LOCK_RANK_IRQ_LINE: held around the output's set, so edges can't overtake each other */
+    struct irq_line output;
+    unsigned raised HDL_GUARDED_BY(&lock); /* functions that hold it up */
+};
+
 /*
- * A root bus. map, memory, io, msi: immutable after init. functions, pirq_inputs: configuration thread. pirq: locks
- * itself.
+ * A root bus. map, memory, io, msi: immutable after init. functions: `lock`. pirq: locks itself.
+ *
+ * A function is in `functions` from realize until it is hidden, by its own loop; its memory, and its lock, are good for
+ * longer: until the configuration thread has heard that it is GONE and given up the machine's reference. So a pointer
+ * which the configuration thread got stays good while it holds on to that reference. Other threads enter the device's
+ * access gate (device_tryget) under `lock`.
  */
 struct pci_bus {
     struct memory_map *map;
@@ -74,9 +85,9 @@ struct pci_bus {
     struct region config_root;
     struct region config_absent; /* below all functions: all-ones */
     struct address_space config_space;
-    struct irq_or pirq[PCI_PIRQ_COUNT];
-    uint64_t pirq_inputs[PCI_PIRQ_COUNT]; /* inputs of each line that are in use */
-    struct pci_device *functions[PCI_FUNCTION_COUNT];
+    struct pci_pirq pirq[PCI_PIRQ_COUNT];
+    struct hdl_mutex lock; /* LOCK_RANK_LEAF */
+    struct pci_device *functions[PCI_FUNCTION_COUNT] HDL_GUARDED_BY(&lock);
 };
 
 /*
@@ -84,7 +95,7 @@ struct pci_bus {
  * memory with a priority below RAM's, so that a BAR put over RAM hides none. Configuration thread.
  */
 void pci_bus_init(struct pci_bus *bus, struct memory_map *map, struct region *memory, struct region *io,
-                  const struct irq_line pirq[PCI_PIRQ_COUNT], struct msi_target *msi);
+                  const struct irq_line pirq[PCI_PIRQ_COUNT], struct msi_target *msi) HDL_UNSHARED;
 /* All functions are released. Waits for a grace period: no lock held. */
 void pci_bus_destroy(struct pci_bus *bus);
 /* The function at devfn, or NULL. Configuration thread. */
@@ -128,21 +139,19 @@ struct pci_identity {
 };
 
 /*
- * bus, devfn, intx_*: set by the configuration thread before expose, immutable then. config, bars, intx_level: device
- * lock. wmask, w1c, hooks, msix: set before expose. addr: property.
+ * bus, devfn, intx: set by the configuration thread before expose, immutable then. config, bars, exposed, intx_level,
+ * intx_wire: device lock. wmask, w1c, hooks, msix: set before expose. addr: property.
  */
 struct pci_device {
     struct device device;
     int32_t addr; /* property: devfn, or -1 for any slot */
     struct pci_bus *bus;
     unsigned devfn;
-    bool has_devfn; /* it owns bus->functions[devfn] */
-    bool exposed;
-    struct irq_line intx;
-    unsigned intx_input; /* of the bus's pirq */
-    bool has_intx;
-    bool intx_level; /* what the model asked for */
-    bool intx_wire;  /* what the line carries: the level, unless disabled */
+    bool has_devfn;        /* it owns bus->functions[devfn] */
+    bool exposed;          /* the guest reaches it: false for ever once it is hidden */
+    struct pci_pirq *intx; /* NULL: no pin */
+    bool intx_level;       /* what the model asked for */
+    bool intx_wire;        /* what the function does to the line: the level, unless disabled */
     struct region config_region;
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t wmask[PCI_CONFIG_SIZE];        /* bits that the guest may write */
@@ -188,10 +197,12 @@ void pci_bar_register(struct pci_device *pci, unsigned index, enum pci_bar_kind 
 int pci_capability_add(struct pci_device *pci, uint8_t id, unsigned len_bytes);
 /* Last in realize: the guest sees the function from now on. */
 void pci_device_expose(struct pci_device *pci);
-/* From quiesce (or failed realize): neither config space nor BARs can be reached any more. No device lock. Idempotent.
+/*
+ * From quiesce (or failed realize), no device lock: the guest reaches neither config space nor BARs any more, nor can
+ * the function interrupt it, whatever work of it still runs; its slot is free. Idempotent.
  */
 void pci_device_hide(struct pci_device *pci);
-/* From destroy or failed realize: gives slot, interrupt and MSI-X back. After hide. Idempotent. */
+/* From destroy or failed realize: hides it if that wasn't done, and gives MSI-X back. Idempotent. */
 void pci_device_release(struct pci_device *pci);
 /* Device lock: header, BARs and MSI-X as at power-on; the interrupt line is low. */
 void pci_device_reset(struct pci_device *pci);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A root bus: the config address space, who sits where, the four interrupt lines, and what firmware would assign. It
- * has no lock: what dispatch uses is immutable, the rest belongs to the configuration thread.
+ * A root bus: the config address space, who sits where, the four interrupt lines, and what firmware would assign. What
+ * dispatch uses is immutable. Who sits where has a lock of its own, because functions leave by themselves: it is held
+ * for a look at the table.
  */
 #include <errno.h>
 
@@ -33,8 +34,10 @@ void pci_bus_init(struct pci_bus *bus, struct memory_map *map, struct region *me
                   const struct irq_line pirq[PCI_PIRQ_COUNT], struct msi_target *msi)
 {
     *bus = (struct pci_bus){.map = map, .memory = memory, .io = io, .msi = msi};
+    hdl_mutex_init(&bus->lock, "pci-bus", LOCK_RANK_LEAF);
     for (unsigned i = 0; i < PCI_PIRQ_COUNT; i++) {
-        irq_or_init(&bus->pirq[i], pirq[i]);
+        hdl_mutex_init(&bus->pirq[i].lock, "pci-pirq", LOCK_RANK_IRQ_LINE);
+        bus->pirq[i].output = pirq[i];
     }
     region_init_container(&bus->config_root, "pci-config", PCI_CONFIG_SPACE_SIZE);
     region_init_io(&bus->config_absent, "pci-absent", NULL, &pci_absent_ops, bus, PCI_CONFIG_SPACE_SIZE,
@@ -52,50 +55,107 @@ void pci_bus_destroy(struct pci_bus *bus)
     for (unsigned i = 0; i < PCI_PIRQ_COUNT; i++) {
         hdl_mutex_destroy(&bus->pirq[i].lock);
     }
+    hdl_mutex_destroy(&bus->lock);
 }
+
+void pci_pirq_set(struct pci_pirq *pirq, bool level)
+{
+    bool before;
+
+    hdl_mutex_lock(&pirq->lock);
+    before = pirq->raised > 0;
+    pirq->raised += level ? 1u : -1u;
+    if ((pirq->raised > 0) != before) {
+        irq_set(&pirq->output, level);
+    }
+    hdl_mutex_unlock(&pirq->lock);
+}
+
+/* --- who sits where ---------------------------------------------------------------------------------------------- */
 
 struct pci_device *pci_bus_function(struct pci_bus *bus, unsigned devfn)
 {
-    return devfn < PCI_FUNCTION_COUNT ? bus->functions[devfn] : NULL;
-}
+    struct pci_device *pci;
 
-static bool pci_slot_is_free(const struct pci_bus *bus, unsigned slot)
-{
-    for (unsigned function = 0; function < 8; function++) {
-        if (bus->functions[pci_devfn(slot, function)]) {
-            return false;
-        }
+    if (devfn >= PCI_FUNCTION_COUNT) {
+        return NULL;
     }
-    return true;
+    hdl_mutex_lock(&bus->lock);
+    pci = bus->functions[devfn];
+    hdl_mutex_unlock(&bus->lock);
+    return pci;
 }
 
-int pci_bus_free_slot(const struct pci_bus *bus)
-{
-    for (unsigned slot = 0; slot < 32; slot++) {
-        if (pci_slot_is_free(bus, slot)) {
-            return (int)pci_devfn(slot, 0);
-        }
-    }
-    return -ENOSPC;
-}
-
-void pci_bus_mark_multifunction(struct pci_bus *bus, unsigned slot)
+static unsigned pci_slot_count_locked(const struct pci_bus *bus, unsigned slot) HDL_REQUIRES(&bus->lock)
 {
     unsigned count = 0;
 
     for (unsigned function = 0; function < 8; function++) {
         count += bus->functions[pci_devfn(slot, function)] != NULL;
     }
-    for (unsigned function = 0; count > 1 && function < 8; function++) {
-        struct pci_device *pci = bus->functions[pci_devfn(slot, function)];
+    return count;
+}
 
-        if (pci) {
-            device_lock(&pci->device);
-            pci->config[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
-            pci->reset_config[PCI_HEADER_TYPE] |= PCI_HEADER_MULTIFUNCTION;
-            device_unlock(&pci->device);
-        }
+bool pci_bus_slot_is_shared(struct pci_bus *bus, unsigned slot)
+{
+    bool is_shared;
+
+    hdl_mutex_lock(&bus->lock);
+    is_shared = pci_slot_count_locked(bus, slot) > 1;
+    hdl_mutex_unlock(&bus->lock);
+    return is_shared;
+}
+
+/* The lowest free slot's function 0, or PCI_FUNCTION_COUNT. */
+static unsigned pci_bus_free_slot_locked(const struct pci_bus *bus) HDL_REQUIRES(&bus->lock)
+{
+    unsigned slot = 0;
+
+    while (slot < 32 && pci_slot_count_locked(bus, slot) > 0) {
+        slot++;
     }
+    return slot << 3;
+}
+
+static int pci_bus_take_slot_locked(struct pci_bus *bus, struct pci_device *pci, struct error **err)
+    HDL_REQUIRES(&bus->lock)
+{
+    unsigned devfn = pci->addr < 0 ? pci_bus_free_slot_locked(bus) : (unsigned)pci->addr;
+
+    if (devfn >= PCI_FUNCTION_COUNT && pci->addr < 0) {
+        return error_set(err, -ENOSPC, "device '%s': no free PCI slot: 32 are in use", pci->device.id);
+    }
+    if (devfn >= PCI_FUNCTION_COUNT) {
+        return error_set(err, -EINVAL, "device '%s': PCI address %#x is out of range", pci->device.id, devfn);
+    }
+    if (bus->functions[devfn]) {
+        return error_set(err, -EBUSY, "device '%s': PCI address %02x.%x is taken by '%s'", pci->device.id,
+                         pci_slot(devfn), pci_function(devfn), bus->functions[devfn]->device.id);
+    }
+    pci->devfn = devfn;
+    pci->has_devfn = true;
+    bus->functions[devfn] = pci;
+    return 0;
+}
+
+int pci_bus_take_slot(struct pci_bus *bus, struct pci_device *pci, struct error **err)
+{
+    int ret;
+
+    hdl_mutex_lock(&bus->lock);
+    ret = pci_bus_take_slot_locked(bus, pci, err);
+    hdl_mutex_unlock(&bus->lock);
+    return ret;
+}
+
+void pci_bus_leave_slot(struct pci_bus *bus, struct pci_device *pci)
+{
+    hdl_mutex_lock(&bus->lock);
+    if (pci->has_devfn) {
+        bus->functions[pci->devfn] = NULL;
+        pci->has_devfn = false;
+    }
+    hdl_mutex_unlock(&bus->lock);
 }
 
 /* --- what firmware would do ------------------------------------------------------------------------------------- */
@@ -160,13 +220,13 @@ int pci_bus_assign(struct pci_bus *bus, struct pci_window memory, struct pci_win
     int ret = 0;
 
     for (unsigned devfn = 0; devfn < PCI_FUNCTION_COUNT; devfn++) {
-        struct pci_device *pci = bus->functions[devfn];
+        struct pci_device *pci = pci_bus_function(bus, devfn);
 
-        if (pci && pci->exposed) {
+        if (pci) {
             int one;
 
             device_lock(&pci->device);
-            one = pci_function_assign(pci, &memory, &memory64, &io);
+            one = pci->exposed ? pci_function_assign(pci, &memory, &memory64, &io) : 0;
             device_unlock(&pci->device);
             ret = one < 0 ? one : ret;
         }

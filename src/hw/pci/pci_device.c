@@ -57,12 +57,13 @@ static void pci_intx_update(struct pci_device *pci)
 {
     uint16_t command = pci_config_get16(pci, PCI_COMMAND);
     uint16_t status = pci_config_get16(pci, PCI_STATUS) & ~PCI_STATUS_INTERRUPT;
-    bool wire = pci->intx_level && !(command & PCI_COMMAND_INTX_DISABLE) && !msix_is_enabled(pci);
+    bool wire =
+        pci->exposed && pci->intx && pci->intx_level && !(command & PCI_COMMAND_INTX_DISABLE) && !msix_is_enabled(pci);
 
     pci_config_set16(pci, PCI_STATUS, status | (pci->intx_level ? PCI_STATUS_INTERRUPT : 0));
     if (wire != pci->intx_wire) {
         pci->intx_wire = wire;
-        irq_set(&pci->intx, wire);
+        pci_pirq_set(pci->intx, wire);
     }
 }
 
@@ -94,6 +95,14 @@ void pci_config_changed(struct pci_device *pci, unsigned offset, unsigned len_by
     }
 }
 
+/* The shadow, but for the one bit that depends on who else is there. */
+static uint8_t pci_config_byte(const struct pci_device *pci, unsigned offset)
+{
+    bool is_shared = offset == PCI_HEADER_TYPE && pci_bus_slot_is_shared(pci->bus, pci_slot(pci->devfn));
+
+    return pci->config[offset] | (is_shared ? PCI_HEADER_MULTIFUNCTION : 0);
+}
+
 static enum access_result pci_config_region_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
 {
     struct pci_device *pci = opaque;
@@ -104,7 +113,7 @@ static enum access_result pci_config_region_read(void *opaque, uint64_t offset, 
             pci->config_read(pci, (unsigned)offset, size_bytes);
         }
         for (unsigned i = 0; i < size_bytes; i++) {
-            *value |= (uint64_t)pci->config[offset + i] << (8 * i);
+            *value |= (uint64_t)pci_config_byte(pci, (unsigned)offset + i) << (8 * i);
         }
     }
     trace(PCI_CONFIG, "%s: config read %#x/%u: %#x", pci->device.id, (unsigned)offset, size_bytes, (unsigned)*value);
@@ -154,52 +163,7 @@ int pci_capability_add(struct pci_device *pci, uint8_t id, unsigned len_bytes)
     return (int)offset;
 }
 
-/* --- slots ------------------------------------------------------------------------------------------------------ */
-
-static int pci_slot_take(struct pci_device *pci, struct error **err)
-{
-    struct pci_bus *bus = pci->bus;
-
-    if (pci->addr >= PCI_FUNCTION_COUNT) {
-        return error_set(err, -EINVAL, "device '%s': PCI address %#x is out of range", pci->device.id,
-                         (unsigned)pci->addr);
-    }
-    if (pci->addr >= 0) {
-        if (bus->functions[pci->addr]) {
-            return error_set(err, -EBUSY, "device '%s': PCI address %02x.%x is taken by '%s'", pci->device.id,
-                             pci_slot((unsigned)pci->addr), pci_function((unsigned)pci->addr),
-                             bus->functions[pci->addr]->device.id);
-        }
-        pci->devfn = (unsigned)pci->addr;
-    } else {
-        int devfn = pci_bus_free_slot(bus);
-
-        if (devfn < 0) {
-            return error_set(err, -ENOSPC, "device '%s': no free PCI slot: 32 are in use", pci->device.id);
-        }
-        pci->devfn = (unsigned)devfn;
-    }
-    bus->functions[pci->devfn] = pci;
-    pci->has_devfn = true;
-    return 0;
-}
-
-static int pci_intx_connect(struct pci_device *pci, struct error **err)
-{
-    unsigned pirq = pci_pirq(pci_slot(pci->devfn), 0);
-    uint64_t *used = &pci->bus->pirq_inputs[pirq];
-
-    for (unsigned n = 0; n < 64; n++) {
-        if (!(*used >> n & 1)) {
-            *used |= UINT64_C(1) << n;
-            pci->intx_input = n;
-            pci->has_intx = true;
-            pci->intx = irq_or_input(&pci->bus->pirq[pirq], n);
-            return 0;
-        }
-    }
-    return error_set(err, -ENOSPC, "device '%s': 64 PCI functions share its interrupt line already", pci->device.id);
-}
+/* --- coming and going -------------------------------------------------------------------------------------------- */
 
 void pci_device_attach(struct pci_device *pci, struct pci_bus *bus)
 {
@@ -229,13 +193,12 @@ int pci_device_init(struct pci_device *pci, const struct pci_identity *identity,
     if (!pci->bus) {
         return error_set(err, -EINVAL, "device '%s': no PCI bus to put it on", pci->device.id);
     }
-    ret = pci_slot_take(pci, err);
-    if (ret == 0 && identity->interrupt_pin) {
-        ret = pci_intx_connect(pci, err);
-    }
+    ret = pci_bus_take_slot(pci->bus, pci, err);
     if (ret < 0) {
-        pci_device_release(pci);
         return ret;
+    }
+    if (identity->interrupt_pin) {
+        pci->intx = &pci->bus->pirq[pci_pirq(pci_slot(pci->devfn), 0)];
     }
     pci_header_fill(pci, identity);
     pci->next_capability = PCI_HEADER_END;
@@ -245,37 +208,37 @@ int pci_device_init(struct pci_device *pci, const struct pci_identity *identity,
 
 void pci_device_expose(struct pci_device *pci)
 {
+    device_lock(&pci->device);
     memcpy(pci->reset_config, pci->config, sizeof(pci->config));
-    pci_bus_mark_multifunction(pci->bus, pci_slot(pci->devfn));
-    region_add(pci->bus->map, &pci->bus->config_root, (uint64_t)pci->devfn << 12, &pci->config_region, 0);
     pci->exposed = true;
+    region_add(pci->bus->map, &pci->bus->config_root, (uint64_t)pci->devfn << 12, &pci->config_region, 0);
+    device_unlock(&pci->device);
 }
 
+/* Whoever comes next under the lock sees `exposed`: no BAR is mapped, and no interrupt sent, after this. */
 void pci_device_hide(struct pci_device *pci)
 {
-    if (!pci->exposed) {
+    if (!pci->bus) {
         return;
     }
-    pci->exposed = false;
-    memory_transaction_begin(pci->bus->map);
-    region_remove(pci->bus->map, &pci->config_region);
-    pci_bars_unmap(pci);
-    memory_transaction_commit(pci->bus->map);
+    device_lock(&pci->device);
+    if (pci->exposed) {
+        pci->exposed = false;
+        memory_transaction_begin(pci->bus->map);
+        region_remove(pci->bus->map, &pci->config_region);
+        pci_bars_unmap(pci);
+        memory_transaction_commit(pci->bus->map);
+        msix_config_changed(pci);
+        pci_intx_update(pci);
+    }
+    device_unlock(&pci->device);
+    pci_bus_leave_slot(pci->bus, pci);
 }
 
 void pci_device_release(struct pci_device *pci)
 {
     pci_device_hide(pci);
     msix_destroy(pci);
-    if (pci->has_intx) {
-        irq_lower(&pci->intx);
-        pci->bus->pirq_inputs[pci_pirq(pci_slot(pci->devfn), 0)] &= ~(UINT64_C(1) << pci->intx_input);
-        pci->has_intx = false;
-    }
-    if (pci->has_devfn) {
-        pci->bus->functions[pci->devfn] = NULL;
-        pci->has_devfn = false;
-    }
 }
 
 void pci_device_reset(struct pci_device *pci)

@@ -16,10 +16,17 @@ void pci_bars_unmap(struct pci_device *pci);
 uint64_t pci_bar_address(const struct pci_device *pci, unsigned index);
 void pci_bar_set_address(struct pci_device *pci, unsigned index, uint64_t address);
 
-/* The lowest free slot's function 0, or -ENOSPC. Configuration thread. */
-int pci_bus_free_slot(const struct pci_bus *bus);
-/* If the slot has more than one function, says so in its functions' headers. Configuration thread, no lock. */
-void pci_bus_mark_multifunction(struct pci_bus *bus, unsigned slot);
+/*
+ * Puts the function where `addr` says, or in the lowest free slot: devfn, has_devfn. Errors as pci_device_init's.
+ * Configuration thread.
+ */
+int pci_bus_take_slot(struct pci_bus *bus, struct pci_device *pci, struct error **err);
+/* Takes it out again, if it is there. Any thread. */
+void pci_bus_leave_slot(struct pci_bus *bus, struct pci_device *pci);
+/* Whether the slot has more than one function. Any thread. */
+bool pci_bus_slot_is_shared(struct pci_bus *bus, unsigned slot);
+/* One function more, or one fewer, holds the line up. Any thread, under device locks. */
+void pci_pirq_set(struct pci_pirq *pirq, bool level);
 
 /* Device lock; pci->msix may be NULL. */
 void msix_config_changed(struct pci_device *pci);
