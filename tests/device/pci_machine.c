@@ -230,7 +230,7 @@ void pci_machine_assign(struct pci_machine *machine)
 {
     struct pci_window memory = {.first = MACHINE_PCI_FIRST, .last = MACHINE_PCI_LAST};
     struct pci_window none = {.first = 1, .last = 0};
-    struct pci_window io = {.first = 0xc000, .last = 0xcfff};
+    struct pci_window io = {.first = 0xc000, .last = 0xffff};
 
     assert_int_equal(pci_bus_assign(&machine->host.bus, memory, none, io), 0);
 }

@@ -14,88 +14,7 @@
 #include <cmocka.h>
 
 #include "base/thread.h"
-#include "pci_machine.h"
-
-/* A function with all kinds of BARs, one register each, and four vectors. */
-struct toy {
-    struct pci_device pci;
-    struct region mem64, io;
-    uint32_t value[2]; /* device lock */
-    unsigned writes;
-};
-
-static enum access_result toy_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
-{
-    *value = *(uint32_t *)opaque;
-    return ACCESS_OK;
-}
-
-static enum access_result toy_write(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value)
-{
-    *(uint32_t *)opaque = (uint32_t)value;
-    return ACCESS_OK;
-}
-
-static const struct region_ops toy_ops = {
-    .read = toy_read, .write = toy_write, .valid = {.min = 1, .max = 8}, .impl = {.min = 4, .max = 4}};
-
-static void toy_config_write(struct pci_device *pci, unsigned offset, unsigned len_bytes)
-{
-    ((struct toy *)pci)->writes++;
-}
-
-static int toy_realize(struct device *device, struct error **err)
-{
-    static const struct pci_identity identity = {
-        .vendor = 0x1234, .device = 0x5678, .class_code = 0xff0000, .revision = 7, .interrupt_pin = true};
-    struct toy *toy = (struct toy *)device;
-    int ret = pci_device_init(&toy->pci, &identity, err);
-
-    if (ret < 0) {
-        return ret;
-    }
-    region_init_io(&toy->mem64, "toy-mem", device, &toy_ops, &toy->value[0], 0x4000, 0, NULL);
-    region_init_io(&toy->io, "toy-io", device, &toy_ops, &toy->value[1], 0x20, 0, NULL);
-    pci_bar_register(&toy->pci, 0, PCI_BAR_MEM64, true, &toy->mem64);
-    pci_bar_register(&toy->pci, 2, PCI_BAR_IO, false, &toy->io);
-    ret = msix_init(&toy->pci, 3, 4, err);
-    if (ret < 0) {
-        pci_device_release(&toy->pci);
-        return ret;
-    }
-    toy->pci.config_write = toy_config_write;
-    pci_device_expose(&toy->pci);
-    return 0;
-}
-
-static void toy_reset(struct device *device)
-{
-    device_assert_locked(device);
-    pci_device_reset(pci_device_of(device));
-}
-
-static void toy_quiesce(struct device *device)
-{
-    pci_device_hide(pci_device_of(device));
-    device_quiesced(device);
-}
-
-static void toy_destroy(struct device *device)
-{
-    pci_device_release(pci_device_of(device));
-}
-
-static const struct property toy_properties[] = {PCI_DEVICE_PROPERTIES(struct toy, pci), {0}};
-
-static const struct device_type toy_type = {
-    .name = "toy",
-    .size_bytes = sizeof(struct toy),
-    .properties = toy_properties,
-    .realize = toy_realize,
-    .reset = toy_reset,
-    .quiesce = toy_quiesce,
-    .destroy = toy_destroy,
-};
+#include "pci_toy.h"
 
 struct pci_test {
     struct pci_machine machine;
@@ -332,7 +251,7 @@ static struct device *toy_at(struct pci_machine *machine, const char *addr, int 
     struct error *err = NULL;
 
     if (addr) {
-        assert_int_equal(property_set(device, toy_properties, "addr", addr, NULL), 0);
+        assert_int_equal(property_set(device, toy_type.properties, "addr", addr, NULL), 0);
     }
     pci_device_attach(pci_device_of(device), &machine->host.bus);
     assert_int_equal(device_realize(device, &err), expected);
@@ -373,13 +292,6 @@ static void test_slots(void **state)
         }
     }
     pci_machine_destroy(&machine);
-}
-
-static void toy_intx(struct device *device, bool level)
-{
-    device_lock(device);
-    pci_intx_set(pci_device_of(device), level);
-    device_unlock(device);
 }
 
 /* Two functions on one line; masked by INTX_DISABLE and by MSI-X; low again when the device goes. */
@@ -653,16 +565,6 @@ static void leaving_guest(void *opaque)
     }
 }
 
-static struct device *leaving_toy(struct pci_test *test, struct event_loop *loop, const char *addr)
-{
-    struct device *device = device_create(&toy_type, addr, loop, &test->machine.memory, NULL);
-
-    assert_int_equal(property_set(device, toy_properties, "addr", addr, NULL), 0);
-    pci_device_attach(pci_device_of(device), &test->machine.host.bus);
-    assert_int_equal(device_realize(device, NULL), 0);
-    return device;
-}
-
 static void test_leaving(void **state)
 {
     struct hdl_thread guest;
@@ -674,7 +576,8 @@ static void test_leaving(void **state)
     assert_int_equal(event_loop_start_thread(loop, NULL), 0);
     assert_int_equal(hdl_thread_start(&guest, "guest", leaving_guest, &test, NULL), 0);
     for (unsigned i = 0; i < ROUNDS / 8; i++) {
-        struct device *devices[] = {leaving_toy(&test, loop, "5.0"), leaving_toy(&test, loop, "5.1")};
+        struct device *devices[] = {&toy_plug(&test.machine, &test.machine.host.bus, "5.0", loop)->pci.device,
+                                    &toy_plug(&test.machine, &test.machine.host.bus, "5.1", loop)->pci.device};
 
         (void)pci_bus_function(&test.machine.host.bus, pci_devfn(5, 0));
         toy_intx(devices[0], true);

@@ -31,6 +31,7 @@ void pci_bar_register(struct pci_device *pci, unsigned index, enum pci_bar_kind 
     uint64_t mask = ~(size_bytes - 1);
     unsigned offset = pci_bar_offset(index);
 
+    assert(!pci->secondary || index + (kind == PCI_BAR_MEM64) < PCI_BRIDGE_BAR_COUNT);
     assert(index + (kind == PCI_BAR_MEM64) < PCI_BAR_COUNT && pci->bars[index].kind == PCI_BAR_NONE);
     assert((size_bytes & (size_bytes - 1)) == 0 && size_bytes >= (kind == PCI_BAR_IO ? 4 : 16));
     assert(kind == PCI_BAR_MEM64 || size_bytes <= UINT64_C(1) << 31);

@@ -88,6 +88,10 @@ void pci_config_changed(struct pci_device *pci, unsigned offset, unsigned len_by
     if (command || pci_ranges_meet(offset, len_bytes, PCI_BAR0, 4 * PCI_BAR_COUNT)) {
         pci_bars_update(pci);
     }
+    if (pci->secondary) {
+        pci_bridge_update(pci_bridge_of(pci));
+        pci_bridge_control_changed(pci_bridge_of(pci));
+    }
     msix_config_changed(pci);
     pci_intx_update(pci);
     if (pci->config_write) {
@@ -98,9 +102,12 @@ void pci_config_changed(struct pci_device *pci, unsigned offset, unsigned len_by
 /* The shadow, but for the one bit that depends on who else is there. */
 static uint8_t pci_config_byte(const struct pci_device *pci, unsigned offset)
 {
-    bool is_shared = offset == PCI_HEADER_TYPE && pci_bus_slot_is_shared(pci->bus, pci_slot(pci->devfn));
+    uint8_t byte = pci->config[offset];
 
-    return pci->config[offset] | (is_shared ? PCI_HEADER_MULTIFUNCTION : 0);
+    if (offset == PCI_HEADER_TYPE && (pci->multifunction || pci_bus_slot_is_shared(pci->bus, pci_slot(pci->devfn)))) {
+        byte |= PCI_HEADER_MULTIFUNCTION;
+    }
+    return byte;
 }
 
 static enum access_result pci_config_region_read(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t *value)
@@ -137,13 +144,30 @@ static enum access_result pci_config_region_write(void *opaque, uint64_t offset,
         *byte &= (uint8_t) ~(written & pci->w1c[offset + i]);
     }
     pci_config_changed(pci, (unsigned)offset, size_bytes);
+    if (pci->wants_wait) {
+        pci->wants_wait = false;
+        return ACCESS_WAIT;
+    }
     return ACCESS_OK;
+}
+
+static void pci_config_region_wait(void *opaque)
+{
+    struct pci_device *pci = opaque;
+
+    if (pci->secondary) {
+        pci_bridge_wait(pci_bridge_of(pci));
+    }
+    if (pci->config_wait) {
+        pci->config_wait(pci);
+    }
 }
 
 /* Aligned accesses of at most 4 bytes: none crosses the end of what has contents. */
 static const struct region_ops pci_config_ops = {
     .read = pci_config_region_read,
     .write = pci_config_region_write,
+    .wait = pci_config_region_wait,
     .valid = {.min = 1, .max = 8, .unaligned = true},
     .impl = {.min = 1, .max = 4},
 };
@@ -165,17 +189,43 @@ int pci_capability_add(struct pci_device *pci, uint8_t id, unsigned len_bytes)
 
 /* --- coming and going -------------------------------------------------------------------------------------------- */
 
+static void pci_device_detach(struct pci_device *pci)
+{
+    if (pci->bus && pci->bus->bridge) {
+        device_put(&pci->bus->bridge->pci.device);
+    }
+    pci->bus = NULL;
+}
+
 void pci_device_attach(struct pci_device *pci, struct pci_bus *bus)
 {
+    pci_device_detach(pci);
     pci->bus = bus;
+    if (bus->bridge) {
+        device_get(&bus->bridge->pci.device);
+    }
+}
+
+/* A bridge passes its functions' pins on as its own, moved by their slots (PCI-to-PCI Bridge 1.2, 9.1). */
+unsigned pci_device_pirq(const struct pci_device *pci, unsigned pin)
+{
+    while (pci->bus->bridge) {
+        pin = (pci_slot(pci->devfn) + pin) % PCI_PIRQ_COUNT;
+        pci = &pci->bus->bridge->pci;
+    }
+    return pci_pirq(pci_slot(pci->devfn), pin);
 }
 
 static void pci_header_fill(struct pci_device *pci, const struct pci_identity *identity)
 {
     pci_config_set16(pci, PCI_VENDOR, identity->vendor);
     pci_config_set16(pci, PCI_DEVICE, identity->device);
-    pci_config_set16(pci, PCI_SUBSYSTEM_VENDOR, identity->subsystem_vendor);
-    pci_config_set16(pci, PCI_SUBSYSTEM, identity->subsystem);
+    if (identity->is_bridge) {
+        pci_bridge_header_fill(pci);
+    } else {
+        pci_config_set16(pci, PCI_SUBSYSTEM_VENDOR, identity->subsystem_vendor);
+        pci_config_set16(pci, PCI_SUBSYSTEM, identity->subsystem);
+    }
     pci->config[PCI_REVISION] = identity->revision;
     pci_bytes_set(&pci->config[PCI_CLASS], identity->class_code, 3);
     pci_bytes_set(
@@ -198,7 +248,7 @@ int pci_device_init(struct pci_device *pci, const struct pci_identity *identity,
         return ret;
     }
     if (identity->interrupt_pin) {
-        pci->intx = &pci->bus->pirq[pci_pirq(pci_slot(pci->devfn), 0)];
+        pci->intx = &pci->bus->root->pirq[pci_device_pirq(pci, 0)];
     }
     pci_header_fill(pci, identity);
     pci->next_capability = PCI_HEADER_END;
@@ -211,7 +261,7 @@ void pci_device_expose(struct pci_device *pci)
     device_lock(&pci->device);
     memcpy(pci->reset_config, pci->config, sizeof(pci->config));
     pci->exposed = true;
-    region_add(pci->bus->map, &pci->bus->config_root, (uint64_t)pci->devfn << 12, &pci->config_region, 0);
+    region_add(pci->bus->map, pci->bus->config, (uint64_t)pci->devfn << 12, &pci->config_region, 0);
     device_unlock(&pci->device);
 }
 
@@ -227,6 +277,9 @@ void pci_device_hide(struct pci_device *pci)
         memory_transaction_begin(pci->bus->map);
         region_remove(pci->bus->map, &pci->config_region);
         pci_bars_unmap(pci);
+        if (pci->secondary) {
+            pci_bridge_close(pci_bridge_of(pci));
+        }
         memory_transaction_commit(pci->bus->map);
         msix_config_changed(pci);
         pci_intx_update(pci);
@@ -239,6 +292,7 @@ void pci_device_release(struct pci_device *pci)
 {
     pci_device_hide(pci);
     msix_destroy(pci);
+    pci_device_detach(pci);
 }
 
 void pci_device_reset(struct pci_device *pci)
@@ -249,6 +303,10 @@ void pci_device_reset(struct pci_device *pci)
     }
     memcpy(pci->config, pci->reset_config, sizeof(pci->config));
     pci_bars_update(pci);
+    if (pci->secondary) {
+        pci_bridge_update(pci_bridge_of(pci));
+        pci_bridge_control_changed(pci_bridge_of(pci));
+    }
     msix_reset(pci);
     pci_intx_set(pci, false);
 }

@@ -14,11 +14,24 @@ enum pci_config_offset {
     PCI_LATENCY = 0x0d,
     PCI_HEADER_TYPE = 0x0e,
     PCI_BAR0 = 0x10,
+    PCI_PRIMARY_BUS = 0x18, /* from here on, a bridge's header (PCI-to-PCI Bridge 1.2, 3.2) */
+    PCI_SECONDARY_BUS = 0x19,
+    PCI_SUBORDINATE_BUS = 0x1a,
+    PCI_IO_BASE = 0x1c,
+    PCI_IO_LIMIT = 0x1d,
+    PCI_SECONDARY_STATUS = 0x1e,
+    PCI_MEMORY_BASE = 0x20,
+    PCI_MEMORY_LIMIT = 0x22,
+    PCI_PREFETCH_BASE = 0x24,
+    PCI_PREFETCH_LIMIT = 0x26,
+    PCI_PREFETCH_BASE_HIGH = 0x28,
+    PCI_PREFETCH_LIMIT_HIGH = 0x2c,
     PCI_SUBSYSTEM_VENDOR = 0x2c,
     PCI_SUBSYSTEM = 0x2e,
     PCI_CAPABILITIES = 0x34,
     PCI_INTERRUPT_LINE = 0x3c,
     PCI_INTERRUPT_PIN = 0x3d,
+    PCI_BRIDGE_CONTROL = 0x3e,
     PCI_HEADER_END = 0x40,
 };
 
@@ -35,7 +48,16 @@ enum pci_status {
     PCI_STATUS_CAPABILITIES = 1u << 4,
 };
 
+#define PCI_HEADER_BRIDGE        0x01u
 #define PCI_HEADER_MULTIFUNCTION 0x80u
+
+enum pci_bridge_control {
+    PCI_BRIDGE_CONTROL_PARITY = 1u << 0,
+    PCI_BRIDGE_CONTROL_SERR = 1u << 1,
+    PCI_BRIDGE_CONTROL_BUS_RESET = 1u << 6,
+};
+
+#define PCI_PREFETCH_64BIT 0x1u
 
 enum pci_bar_bits {
     PCI_BAR_IO_SPACE = 1u << 0,
