@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
+
 static char *error_format(const char *format, va_list args)
 {
     char *text = NULL;
@@ -63,8 +65,11 @@ void error_propagate(struct error **dst, struct error *src)
 
 void error_report(struct error *err)
 {
+    char stamp[LOG_STAMP_BYTES];
+
     if (err) {
-        fprintf(stderr, "heddle: %s\n", err->message ? err->message : "out of memory");
+        log_stamp(stamp);
+        fprintf(stderr, "%sheddle: %s\n", stamp, err->message ? err->message : "out of memory");
         error_free(err);
     }
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The log. What is process-wide here is so by nature: one descriptor, set before other threads exist, and one atomic
- * mask of enabled trace points. A line is formatted on the caller's stack and written with one write(2), so lines of
- * different threads don't mix. A guest can fill it only as fast as trace points that an operator enabled, or one
- * rate-limited line a second.
+ * The log. What is process-wide here is so by nature: one descriptor and whether lines have the time, set before other
+ * threads exist, and one atomic mask of enabled trace points. A line is formatted on the caller's stack and written
+ * with one write(2), so lines of different threads don't mix. A guest can fill it only as fast as trace points that an
+ * operator enabled, or one rate-limited line a second.
  */
 #include "base/log.h"
 
@@ -23,6 +23,7 @@ _Static_assert(TRACE_COUNT <= 64, "trace points must fit the mask");
 
 _Atomic uint64_t trace_enabled_mask;
 static int log_fd = STDERR_FILENO;
+static bool log_timestamps; /* set before other threads exist */
 
 static const char *const trace_names[] = {
 #define TRACE_POINT_NAME(id, name) name,
@@ -43,13 +44,35 @@ int log_open(const char *path, struct error **err)
     return 0;
 }
 
+void log_set_timestamps(bool on)
+{
+    log_timestamps = on;
+}
+
+size_t log_stamp(char stamp[LOG_STAMP_BYTES])
+{
+    struct timespec now;
+    struct tm date;
+    size_t used;
+
+    stamp[0] = '\0';
+    if (!log_timestamps) {
+        return 0;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &date);
+    used = strftime(stamp, LOG_STAMP_BYTES, "%Y-%m-%dT%H:%M:%S", &date);
+    return used + (size_t)snprintf(stamp + used, LOG_STAMP_BYTES - used, ".%06uZ ", (unsigned)(now.tv_nsec / 1000));
+}
+
 static void log_write(const char *prefix, const char *format, va_list args)
 {
     char line[LOG_LINE_MAX];
-    size_t used = strnlen(prefix, 64);
+    size_t stamp_bytes = log_stamp(line);
+    size_t used = stamp_bytes + strnlen(prefix, 64);
     int added;
 
-    memcpy(line, prefix, used);
+    memcpy(line + stamp_bytes, prefix, used - stamp_bytes);
     added = vsnprintf(line + used, sizeof(line) - used - 1, format, args);
     if (added < 0) {
         return;

@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -15,6 +16,12 @@
 
 /* Sends the log to a file (created or truncated) from now on. Before any other thread exists. */
 int log_open(const char *path, struct error **err);
+
+/* Every line, and every error that is reported, begins with the time (UTC, to the microsecond). As log_open. */
+void log_set_timestamps(bool on);
+#define LOG_STAMP_BYTES 32
+/* "2026-07-17T16:01:21.123456Z ", or "" if that isn't wanted. Returns its length. */
+size_t log_stamp(char stamp[LOG_STAMP_BYTES]);
 
 /* "heddle: warning: ..." with a newline added. For what its operator must know; never once a guest access. */
 void log_warn(const char *format, ...) HDL_PRINTF(1, 2);

@@ -24,6 +24,8 @@ static const char *const memory_ram_keys[] = {"size", "prealloc", "share", "merg
 static const char *const memory_memfd_keys[] = {"size",  "prealloc", "hugetlb", "hugetlbsize",
                                                 "share", "merge",    "dump",    NULL};
 
+static const char *const secret_keys[] = {"data", "file", "format", "keyid", "iv", NULL};
+
 const struct object_type object_types[] = {
     {"iothread", "an event loop on a thread of its own, for devices with iothread=ID", iothread_keys},
     {"memory-backend-memfd",
@@ -32,6 +34,7 @@ const struct object_type object_types[] = {
     {"memory-backend-ram", "the same, of the host's ordinary pages", memory_ram_keys},
     {"rng-random", "randomness from a file of the host (filename=/dev/urandom)", rng_random_keys},
     {"rng-builtin", "randomness from the host's kernel", iothread_keys},
+    {"secret", "a password or key (file=, or data=; format=raw|base64); kept, but nothing uses it yet", secret_keys},
     {NULL, NULL, NULL},
 };
 
@@ -233,8 +236,8 @@ static int check_devices(const struct machine_config *config, struct error **err
 /* --- the rest --------------------------------------------------------------------------------------------------- */
 
 /*
- * Sockets that this process was started with: each can have one user, and must be there before heddle opens anything
- * of its own, which would have the number else.
+ * Descriptors that this process was started with: a socket can have one user, and all must be there before heddle opens
+ * anything of its own, which would have the number else.
  */
 static int check_inherited(const struct machine_config *config, struct error **err)
 {
@@ -252,7 +255,9 @@ static int check_inherited(const struct machine_config *config, struct error **e
         for (size_t j = 0; j < i; j++) {
             const char *other = options_get(&config->chardevs[j].options, "fd");
 
-            if (other && strcmp(other, fd) == 0) {
+            if (other && strcmp(other, fd) == 0 &&
+                (strcmp(config->chardevs[i].backend, "socket") == 0 ||
+                 strcmp(config->chardevs[j].backend, "socket") == 0)) {
                 return error_set(err, -EBUSY, "-chardev %s,id=%s: fd=%s is used by '%s'", config->chardevs[i].backend,
                                  config->chardevs[i].id, fd, config->chardevs[j].id);
             }

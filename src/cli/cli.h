@@ -21,6 +21,9 @@ struct cli {
     bool daemonize;
     char *pidfile;
     char *log_path;
+    bool log_timestamps; /* -msg timestamp=on */
+    bool lock_memory;    /* -overcommit mem-lock=on */
+    bool dump_no_guest;  /* -machine dump-guest-core=off */
     struct string_list trace_patterns;
 
     /* Options that mean something only together with all others; cli_finish resolves them. */
@@ -47,12 +50,26 @@ struct cli_option {
 /* All options; ends with a NULL name. (options.c) */
 extern const struct cli_option cli_options[];
 
+/* An option of QEMU's that isn't there. (missing_options.c) */
+struct missing_option {
+    const char *name;
+    const char *why;
+    const char *allowed; /* an argument that asks for nothing, or NULL */
+};
+
+/* NULL if it isn't one of them. */
+const struct missing_option *missing_option_find(const char *name);
+
 /* argv: as main got it. 0, CLI_DONE, or a negative errno with an error. cli is released by cli_release in any case. */
 int cli_parse(struct cli *cli, int argc, char **argv, struct error **err);
 void cli_release(struct cli *cli);
 
 /* A new zeroed element at the end of the array; NULL: out of memory. */
 void *cli_append(void *items, size_t *count, size_t element_bytes);
+/* Takes an object that became something else out of the configuration, and frees it. */
+void config_object_remove(struct machine_config *config, struct config_object *object);
+/* The whole file, with a zero after it that isn't counted. *bytes is the caller's. The error names the path. */
+int cli_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size_t *len_bytes, struct error **err);
 int string_list_add(struct string_list *list, const char *text, struct error **err);
 /* Replaces an owned text. */
 int cli_set_string(char **slot, const char *text, struct error **err);
@@ -122,6 +139,28 @@ int cli_parse_qmp_pretty(struct cli *cli, const char *arg, struct error **err);
 int cli_add_monitor(struct cli *cli, const char *chardev, enum monitor_kind kind, struct error **err);
 /* A monitor on the chardev that a short form stands for. */
 int cli_make_monitor(struct cli *cli, const char *what, const char *where, enum monitor_kind kind, struct error **err);
+
+/* --- host_options.c: what concerns the process: -msg, -overcommit, -sandbox, -audiodev, -add-fd ----------------- */
+
+int cli_parse_msg(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_overcommit(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_sandbox(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_audiodev(struct cli *cli, const char *arg, struct error **err);
+int cli_parse_add_fd(struct cli *cli, const char *arg, struct error **err);
+/* Puts descriptors where "/dev/fdset/N" stands. Before cli_check. */
+int cli_finish_fds(struct cli *cli, struct error **err);
+
+/* --- data_options.c: -object secret, -fw_cfg -------------------------------------------------------------------- */
+
+int cli_parse_fw_cfg(struct cli *cli, const char *arg, struct error **err);
+/* Reads what secrets are made of. After cli_check. */
+int cli_finish_secrets(struct cli *cli, struct error **err);
+
+/* --- global_options.c: -global ---------------------------------------------------------------------------------- */
+
+int cli_parse_global(struct cli *cli, const char *arg, struct error **err);
+/* Gives the devices what -global says and they don't. Before cli_check. */
+int cli_finish_globals(struct cli *cli, struct error **err);
 
 /* --- help.c ----------------------------------------------------------------------------------------------------- */
 

@@ -183,24 +183,41 @@ static int machine_type_take(struct cli *cli, struct options *options, struct er
     return cli_set_string(&cli->config.machine_type, type->name, err);
 }
 
+/* Keys that ask for less than there is, of which heddle can do some. */
+static int machine_take_less(struct cli *cli, struct options *options, struct error **err)
+{
+    bool dump = true;
+    bool hpet = true;
+    int ret = options_get_bool(options, "-machine", "dump-guest-core", &dump, err);
+
+    if (ret == 0) {
+        ret = options_get_bool(options, "-machine", "hpet", &hpet, err);
+    }
+    if (ret < 0) {
+        return ret;
+    }
+    if (options_get(options, "pflash0") || options_get(options, "pflash1")) {
+        return error_set(err, -EINVAL, "-machine: there is no firmware yet, so no 'pflash0' or 'pflash1'");
+    }
+    if (options_get(options, "dump-guest-core")) {
+        cli->dump_no_guest = !dump;
+    }
+    if (!hpet) {
+        log_warn("-machine hpet=off: the machine has an HPET all the same");
+    }
+    free(options_take(options, "dump-guest-core"));
+    free(options_take(options, "hpet"));
+    return 0;
+}
+
 static int machine_take(struct cli *cli, struct options *options, struct error **err)
 {
     static const char *const keys[] = {"type", "accel", "kernel-irqchip", "kernel-payload", "memory-backend", NULL};
     static const struct harmless harmless[] = {
-        {"usb", "off"},
-        {"vmport", "off|auto"},
-        {"smm", "off|auto"},
-        {"acpi", "on|auto"},
-        {"hpet", "on"},
-        {"graphics", "off"},
-        {"dump-guest-core", "on|off"},
-        {"mem-merge", "on|off"},
-        {"pit", "on"},
-        {"pic", "on|auto"},
-        {"rtc", "on|auto"},
-        {"pcie", "on|auto"},
-        {"isa-serial", "on"},
-        {NULL, NULL},
+        {"usb", "off"},          {"vmport", "off|auto"}, {"smm", "off|auto"}, {"acpi", "on|auto"}, {"graphics", "off"},
+        {"mem-merge", "on|off"}, {"nvdimm", "off"},      {"hmat", "off"},     {"sata", "off"},     {"smbus", "off"},
+        {"i8042", "on"},         {"pit", "on"},          {"pic", "on|auto"},  {"rtc", "on|auto"},  {"pcie", "on|auto"},
+        {"isa-serial", "on"},    {NULL, NULL},
     };
     HDL_AUTO_FREE char *accel = options_take(options, "accel");
     HDL_AUTO_FREE char *memory = options_take(options, "memory-backend");
@@ -217,6 +234,9 @@ static int machine_take(struct cli *cli, struct options *options, struct error *
     }
     if (ret == 0) {
         ret = kernel_payload_take(cli, options, err);
+    }
+    if (ret == 0) {
+        ret = machine_take_less(cli, options, err);
     }
     if (ret == 0) {
         ret = harmless_take(options, "-machine", harmless, err);
@@ -387,11 +407,12 @@ static int rtc_date_parse(const char *text, time_t *date)
 static int rtc_take(struct cli *cli, struct options *options, struct error **err)
 {
     static const char *const keys[] = {"base", "clock", NULL};
-    static const struct harmless harmless[] = {{"driftfix", "none"}, {NULL, NULL}};
+    static const struct harmless harmless[] = {{"driftfix", "none|slew"}, {NULL, NULL}};
     static const char *const clocks[] = {"host", "vm", NULL};
     const char *base = options_get(options, "base");
     struct machine_config *config = &cli->config;
     unsigned clock = 0;
+    bool slew = options_get(options, "driftfix") && strcmp(options_get(options, "driftfix"), "slew") == 0;
     int ret = harmless_take(options, "-rtc", harmless, err);
 
     if (ret == 0) {
@@ -402,6 +423,9 @@ static int rtc_take(struct cli *cli, struct options *options, struct error **err
     }
     if (ret < 0) {
         return ret;
+    }
+    if (slew) {
+        log_warn("-rtc driftfix=slew: the clock's interrupts that a guest misses aren't made up for");
     }
     config->rtc_host_clock = clock == 0;
     if (!base || strcmp(base, "utc") == 0) {
@@ -480,15 +504,46 @@ int cli_parse_uuid(struct cli *cli, const char *arg, struct error **err)
     return 0;
 }
 
+static int boot_take(const struct options *options, struct error **err)
+{
+    static const char *const keys[] = {"order", "once", "menu", "strict", "reboot-timeout", NULL};
+    static const char *const orders[] = {"order", "once"};
+    bool menu = false;
+    bool strict;
+    uint64_t timeout_ms;
+    const char *timeout = options_get(options, "reboot-timeout");
+    int ret = options_check_keys(options, "-boot", keys, err);
+
+    if (ret == 0) {
+        ret = options_get_bool(options, "-boot", "menu", &menu, err);
+    }
+    if (ret == 0) {
+        ret = options_get_bool(options, "-boot", "strict", &strict, err);
+    }
+    if (ret == 0 && timeout && strcmp(timeout, "-1") != 0) {
+        ret = options_get_uint(options, "-boot", "reboot-timeout", 0, 65535, &timeout_ms, err);
+    }
+    if (ret == 0 && menu) {
+        ret = error_set(err, -EINVAL, "-boot: there is no firmware yet that could show a menu; valid: menu=off");
+    }
+    for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(orders); i++) {
+        const char *letters = options_get(options, orders[i]);
+
+        if (letters && letters[strspn(letters, "abcdefghijklmnop")] != '\0') {
+            ret = error_set(err, -EINVAL, "-boot: '%s' takes letters from a to p, not '%s'", orders[i], letters);
+        }
+    }
+    return ret;
+}
+
 /* The kernel is booted directly, so there is no order to choose; scripts say it all the same. */
 int cli_parse_boot(struct cli *cli, const char *arg, struct error **err)
 {
-    static const char *const keys[] = {"order", "once", "menu", "strict", "reboot-timeout", "splash", NULL};
     struct options options = {0};
     int ret = option_string_parse(arg, "order", "-boot", &options, err);
 
     if (ret == 0) {
-        ret = options_check_keys(&options, "-boot", keys, err);
+        ret = boot_take(&options, err);
     }
     options_release(&options);
     return ret;

@@ -57,6 +57,12 @@ static int run(const struct cli *cli, struct error **err)
     if (ret == 0 && cli->daemonize) {
         ret = process_daemonize(&ready_fd, err);
     }
+    if (ret == 0 && cli->dump_no_guest) {
+        process_dump_no_guest();
+    }
+    if (ret == 0 && cli->lock_memory) {
+        ret = process_lock_memory(err); /* a child doesn't inherit it */
+    }
     if (ret < 0) {
         return 1;
     }
@@ -77,7 +83,10 @@ int main(int argc, char **argv)
     struct error *err = NULL;
     struct cli cli;
     int ret = cli_parse(&cli, argc, argv, &err);
-    int status = ret == 0 ? run(&cli, &err) : ret == CLI_DONE ? 0 : 1;
+    int status;
+
+    log_set_timestamps(cli.log_timestamps);
+    status = ret == 0 ? run(&cli, &err) : ret == CLI_DONE ? 0 : 1;
 
     if (ret < 0 && !err) {
         error_set(&err, ret, "out of memory");

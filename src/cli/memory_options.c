@@ -172,15 +172,6 @@ static int backend_take(struct cli *cli, const struct config_object *object, str
     return ret;
 }
 
-static void object_remove(struct machine_config *config, struct config_object *object)
-{
-    size_t index = (size_t)(object - config->objects);
-
-    config_object_release(object);
-    config->object_count--;
-    memmove(object, object + 1, (config->object_count - index) * sizeof(*object));
-}
-
 int cli_finish_memory(struct cli *cli, struct error **err)
 {
     struct machine_config *config = &cli->config;
@@ -192,7 +183,7 @@ int cli_finish_memory(struct cli *cli, struct error **err)
         if (ret < 0) {
             return ret;
         }
-        object_remove(config, object);
+        config_object_remove(config, object);
     }
     for (size_t i = 0; i < config->object_count; i++) {
         if (backend_is(&config->objects[i])) {

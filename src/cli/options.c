@@ -95,42 +95,22 @@ static int parse_nothing(struct cli *cli, const char *arg, struct error **err)
     return 0;
 }
 
+static int parse_display(struct cli *cli, const char *arg, struct error **err)
+{
+    return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "-display: there are no displays yet; valid: none");
+}
+
+/* -k, -L: keyboards of displays, and folders of firmware: there is nothing that they could change. */
+static int parse_ignored(struct cli *cli, const char *arg, struct error **err)
+{
+    return 0;
+}
+
 /* -smbios: the guest gets none of it, which it can live with; whoever asked should know. */
 static int parse_smbios(struct cli *cli, const char *arg, struct error **err)
 {
     log_warn("-smbios %s is left out: there are no SMBIOS tables yet", arg);
     return 0;
-}
-
-/* For options of which only "none" means something here. */
-static int parse_none(const char *what, const char *arg, const char *why, struct error **err)
-{
-    return strcmp(arg, "none") == 0 ? 0 : error_set(err, -EINVAL, "%s: %s; valid: none", what, why);
-}
-
-static int parse_display(struct cli *cli, const char *arg, struct error **err)
-{
-    return parse_none("-display", arg, "there are no displays yet", err);
-}
-
-static int parse_vga(struct cli *cli, const char *arg, struct error **err)
-{
-    return parse_none("-vga", arg, "there are no graphics cards yet", err);
-}
-
-static int parse_parallel(struct cli *cli, const char *arg, struct error **err)
-{
-    return parse_none("-parallel", arg, "there are no parallel ports", err);
-}
-
-static int parse_nic(struct cli *cli, const char *arg, struct error **err)
-{
-    return parse_none("-nic", arg, "there are no network cards yet", err);
-}
-
-static int parse_net(struct cli *cli, const char *arg, struct error **err)
-{
-    return parse_none("-net", arg, "there are no network cards yet", err);
 }
 
 /* --- tracing ---------------------------------------------------------------------------------------------------- */
@@ -244,13 +224,17 @@ const struct cli_option cli_options[] = {
     {"trace", "[enable=]PATTERN", parse_trace, "log these trace points (-trace help)"},
     {"boot", "[order=]LETTERS", cli_parse_boot, "accepted: the kernel is always booted directly"},
     {"smbios", "TYPE,...", parse_smbios, NULL},
-    {"parallel", "none", parse_parallel, NULL},
-    {"vga", "none", parse_vga, NULL},
-    {"nic", "none", parse_nic, NULL},
-    {"net", "none", parse_net, NULL},
     {"no-user-config", NULL, parse_nothing, NULL},
     {"no-fd-bootchk", NULL, parse_nothing, NULL},
-    {"msg", "timestamp=off", parse_nothing, NULL},
+    {"global", "DRIVER.PROPERTY=VALUE", cli_parse_global, "a property of all devices of a type"},
+    {"fw_cfg", "[name=]NAME,file=FILE|string=TEXT", cli_parse_fw_cfg, "data that the guest finds under that name"},
+    {"add-fd", "fd=N,set=M[,opaque=TEXT]", cli_parse_add_fd, "an open descriptor, for names such as /dev/fdset/M"},
+    {"overcommit", "mem-lock=on|off", cli_parse_overcommit, "keep all of heddle's memory in the host's"},
+    {"msg", "timestamp=on|off", cli_parse_msg, "begin each line that heddle says with the time"},
+    {"sandbox", "on|off[,...]", cli_parse_sandbox, NULL},
+    {"audiodev", "none,id=ID", cli_parse_audiodev, NULL},
+    {"k", "LAYOUT", parse_ignored, NULL},
+    {"L", "FOLDER", parse_ignored, NULL},
     {"version", NULL, parse_version, "print the version"},
     {"help", NULL, parse_help, "print this"},
     {"h", NULL, parse_help, NULL},
@@ -283,9 +267,20 @@ static int option_unknown(const char *typed, const char *name, struct error **er
     return error_set(err, -EINVAL, "unknown option '%s'; '-help' lists what there is", typed);
 }
 
+/* An option that heddle hasn't got; one of its arguments may ask for nothing. arg: NULL if there is none. */
+static int option_missing(const struct missing_option *option, const char *arg, struct error **err)
+{
+    if (option->allowed && arg && strcmp(arg, option->allowed) == 0) {
+        return 0;
+    }
+    return error_set(err, -EINVAL, "-%s: %s%s%s", option->name, option->why, option->allowed ? "; valid: " : "",
+                     option->allowed ? option->allowed : "");
+}
+
 static int parse_one(struct cli *cli, char **argv, int argc, int *index, struct error **err)
 {
     const char *typed = argv[*index];
+    const struct missing_option *missing;
     const struct cli_option *option;
     const char *arg = NULL;
     const char *name;
@@ -294,6 +289,10 @@ static int parse_one(struct cli *cli, char **argv, int argc, int *index, struct 
         return error_set(err, -EINVAL, "'%s' isn't an option; a disk is given as '-drive file=%s'", typed, typed);
     }
     name = typed[1] == '-' ? typed + 2 : typed + 1;
+    missing = missing_option_find(name);
+    if (missing) {
+        return option_missing(missing, *index + 1 < argc ? argv[++*index] : NULL, err);
+    }
     option = option_find(name);
     if (!option) {
         return option_unknown(typed, name, err);
@@ -342,10 +341,19 @@ int cli_parse(struct cli *cli, int argc, char **argv, struct error **err)
         ret = cli_finish_serials(cli, err);
     }
     if (ret == 0) {
+        ret = cli_finish_globals(cli, err);
+    }
+    if (ret == 0) {
+        ret = cli_finish_fds(cli, err);
+    }
+    if (ret == 0) {
         ret = cli_check(cli, err);
     }
     if (ret == 0) {
         ret = cli_finish_memory(cli, err);
+    }
+    if (ret == 0) {
+        ret = cli_finish_secrets(cli, err);
     }
     if (ret == 0 && cli->config.machine_none) {
         leave_out_machine(&cli->config);

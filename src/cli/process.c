@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "base/log.h"
 #include "chardev/terminal.h"
 #include "machine/machine.h"
 
@@ -73,6 +75,35 @@ int process_detach(int ready_fd, struct error **err)
     }
     close(ready_fd);
     return 0;
+}
+
+/* --- memory ------------------------------------------------------------------------------------------------------ */
+
+int process_lock_memory(struct error **err)
+{
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        return error_set(err, -errno, "-overcommit mem-lock=on: can't lock memory: %s (see ulimit -l)",
+                         strerror(errno));
+    }
+    return 0;
+}
+
+/* core(5): bit 1 of the filter is anonymous shared memory, bit 6 that of huge pages. */
+void process_dump_no_guest(void)
+{
+    const unsigned shared = 1 << 1 | 1 << 6;
+    FILE *file = fopen("/proc/self/coredump_filter", "r+e");
+    unsigned filter;
+    bool done = false;
+
+    if (file) {
+        done = fscanf(file, "%x", &filter) == 1 && fseek(file, 0, SEEK_SET) == 0 &&
+               fprintf(file, "0x%x", filter & ~shared) > 0;
+        done = fclose(file) == 0 && done;
+    }
+    if (!done) {
+        log_warn("-machine dump-guest-core=off: core files will have the guest's memory: %s", strerror(errno));
+    }
 }
 
 /* --- pid file --------------------------------------------------------------------------------------------------- */

@@ -19,6 +19,11 @@ int process_daemonize(int *ready_fd, struct error **err);
 /* Leaves the terminal and the directory, and lets the parent go. */
 int process_detach(int ready_fd, struct error **err);
 
+/* Keeps all memory, also what is yet to come, out of the host's swap. */
+int process_lock_memory(struct error **err);
+/* The guest's memory, which is shared memory, stays out of the core files that the kernel may write. Warns if not. */
+void process_dump_no_guest(void);
+
 /* An open, locked pid file. fd -1: none. */
 struct pidfile {
     const char *path; /* absolute, owned */

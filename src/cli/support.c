@@ -2,7 +2,9 @@
 /* Growing lists and owned texts for the parsers, and freeing it all. No state of its own. */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 
@@ -73,6 +75,45 @@ void config_object_release(struct config_object *object)
     options_release(&object->options);
 }
 
+void config_object_remove(struct machine_config *config, struct config_object *object)
+{
+    size_t index = (size_t)(object - config->objects);
+
+    config_object_release(object);
+    config->object_count--;
+    memmove(object, object + 1, (config->object_count - index) * sizeof(*object));
+}
+
+int cli_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size_t *len_bytes, struct error **err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    uint8_t *buffer = fd >= 0 ? malloc(max_bytes + 2) : NULL; /* one more, to see that there is more */
+    size_t used = 0;
+    ssize_t got = 1;
+    int ret = 0;
+
+    while (buffer && got > 0 && used <= max_bytes) {
+        got = read(fd, buffer + used, max_bytes + 1 - used);
+        used += got > 0 ? (size_t)got : 0;
+    }
+    if (fd < 0 || !buffer || got < 0) {
+        ret = error_set(err, -errno, "can't read '%s': %s", path, strerror(errno));
+    } else if (used > max_bytes) {
+        ret = error_set(err, -EFBIG, "'%s' is larger than %zu bytes", path, max_bytes);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (ret < 0) {
+        free(buffer);
+        return ret;
+    }
+    buffer[used] = 0;
+    *bytes = buffer;
+    *len_bytes = used;
+    return 0;
+}
+
 static void config_release_lists(struct machine_config *config)
 {
     for (size_t i = 0; i < config->device_count; i++) {
@@ -96,6 +137,26 @@ static void config_release_lists(struct machine_config *config)
         free(config->monitors[i].id);
         free(config->monitors[i].chardev);
     }
+    for (size_t i = 0; i < config->secret_count; i++) {
+        free(config->secrets[i].id);
+        free(config->secrets[i].bytes);
+    }
+    for (size_t i = 0; i < config->fw_cfg_count; i++) {
+        free(config->fw_cfgs[i].name);
+        free(config->fw_cfgs[i].bytes);
+    }
+    for (size_t i = 0; i < config->global_count; i++) {
+        free(config->globals[i].driver);
+        free(config->globals[i].property);
+        free(config->globals[i].value);
+    }
+    for (size_t i = 0; i < config->fd_count; i++) {
+        free(config->fds[i].opaque);
+    }
+    free(config->secrets);
+    free(config->fw_cfgs);
+    free(config->globals);
+    free(config->fds);
     free(config->devices);
     free(config->nodes);
     free(config->chardevs);

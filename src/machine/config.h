@@ -73,6 +73,34 @@ struct config_object {
     struct options options;
 };
 
+/* -object secret, its data read and decoded; nothing uses secrets yet. bytes: len_bytes of them, then a zero. */
+struct config_secret {
+    char *id;
+    uint8_t *bytes;
+    size_t len_bytes;
+};
+
+/* -fw_cfg: what guests and firmware find under a name. */
+struct config_fw_cfg {
+    char *name;
+    uint8_t *bytes;
+    size_t len_bytes;
+};
+
+/* -global: for devices that are made later; those of the command line have it among their options. */
+struct config_global {
+    char *driver; /* the type's own name */
+    char *property;
+    char *value;
+};
+
+/* -add-fd: a descriptor that this process was started with, by the number of its set ("/dev/fdset/1"). */
+struct config_fd {
+    uint64_t set;
+    int fd;
+    char *opaque; /* or NULL */
+};
+
 struct machine_config {
     char *name;              /* -name, or NULL */
     bool name_debug_threads; /* -name debug-threads=on */
@@ -120,6 +148,14 @@ struct machine_config {
     size_t object_count;
     struct config_monitor *monitors;
     size_t monitor_count;
+    struct config_secret *secrets;
+    size_t secret_count;
+    struct config_fw_cfg *fw_cfgs;
+    size_t fw_cfg_count;
+    struct config_global *globals;
+    size_t global_count;
+    struct config_fd *fds;
+    size_t fd_count;
 
     /* COM1..COM4: the id of a chardev, or NULL where there is no port. */
     char *serials[MACHINE_SERIALS_MAX];

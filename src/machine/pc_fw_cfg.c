@@ -33,5 +33,13 @@ int pc_fw_cfg_fill(struct fw_cfg *fw_cfg, const struct machine_config *config, c
     if (ret < 0) {
         return error_set(err, ret, "fw_cfg: out of memory");
     }
+    for (size_t i = 0; i < config->fw_cfg_count; i++) {
+        const struct config_fw_cfg *item = &config->fw_cfgs[i];
+
+        ret = fw_cfg_add_file(fw_cfg, item->name, item->bytes, item->len_bytes, false, err);
+        if (ret < 0) {
+            return ret;
+        }
+    }
     return pc_fw_cfg_add_e820(fw_cfg, map, err);
 }

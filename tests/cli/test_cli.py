@@ -240,6 +240,11 @@ def things_that_heddle_has_not():
     refused("-drive", "if=none,id=d", says="'file'")
     refused("-vga", "std", says="-vga")
     refused("-nic", "user", says="-nic")
+    refused("-netdev", "tap,fd=30,id=n", says="-netdev")
+    refused("-incoming", "defer", says="-incoming")
+    refused("-audiodev", "pa,id=a", says="-audiodev")
+    refused("-object", "secret,id=s,file=/no/such/file", "-kernel", "x", says=("secret,id=s", "/no/such/file"))
+    refused("-global", "hpet.msi=on", "-kernel", "x", says="hpet")
     refused("-display", "gtk", says="-display")
     refused("-machine", "q35,usb=on", says="usb=on")
     refused("-machine", "q35,kernel-payload=yes", says=("kernel-payload", "auto"))
@@ -452,6 +457,48 @@ def a_telnet_client_gets_the_console():
 
 def start(*args, **more):
     return subprocess.Popen([HEDDLE, *map(str, args)], **more)
+
+
+@test
+def what_concerns_the_process():
+    need_kvm()
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z heddle: "
+    done = run("-msg", "timestamp=on", "-kernel", "/no/such/kernel")
+    check(done.returncode == 1 and re.fullmatch(stamp + ".*no/such/kernel.*\n", done.stderr), done)
+    with tempfile.TemporaryDirectory() as folder:
+        kernel, pidfile = guest(folder, "hello", 3), Path(folder) / "pid"
+        done = run(*BASE, "-kernel", kernel, "-overcommit", "mem-lock=on", "-msg", "timestamp=on", "-serial", "pty")
+        check(done.returncode == 7 and re.search(stamp + "char device redirected", done.stderr), done)
+        done = run(*BASE, "-kernel", kernel, "-overcommit", "mem-lock=on",
+                   prefix=("prlimit", "--memlock=65536", "setpriv", "--bounding-set", "-ipc_lock", "--") if os.geteuid() == 0
+                   else ("prlimit", "--memlock=65536"))
+        check(done.returncode == 1 and "mem-lock=on" in done.stderr and done.stderr.count("\n") == 1, done)
+        # A file and a pipe that somebody else opened: neither is truncated or opened again.
+        out, (read_end, write_end) = Path(folder) / "out", os.pipe()
+        with open(out, "ab") as log, os.fdopen(read_end, "rb") as reader:
+            log.write(b"before ")
+            log.flush()
+            done = run(*BASE, "-kernel", kernel, "-add-fd", f"fd={log.fileno()},set=7,opaque=console", "-add-fd",
+                       f"fd={write_end},set=8", "-chardev", "file,id=a,path=/dev/fdset/7,append=on", "-chardev",
+                       "file,id=b,path=/dev/fdset/8", "-serial", "chardev:a", "-serial", "chardev:b",
+                       pass_fds=[log.fileno(), write_end])
+            os.close(write_end)
+            check(done.returncode == 7 and out.read_bytes() == b"before hello" and reader.read() == b"", done)
+        disk = Path(folder) / "disk"
+        disk.write_bytes(bytes(1 << 16))
+        with open(disk, "r+b") as file:
+            done = run(*BASE, "-kernel", kernel, "-add-fd", f"fd={file.fileno()},set=1", "-drive", "file=/dev/fdset/1",
+                       pass_fds=[file.fileno()])
+            check(done.returncode == 7, done)
+        done = run(*BASE, "-kernel", kernel, "-fw_cfg", "opt/org.test/a,string=x", "-global", "isa-debug-exit.iosize=4")
+        check(done.returncode == 7, done)
+        refused(*BASE, "-kernel", kernel, "-fw_cfg", f"opt/{'a' * 60},string=x", says="opt/aaaa")
+        process = start(*BASE, "-S", "-kernel", kernel, "-machine", "dump-guest-core=off", "-pidfile", pidfile,
+                        stdin=subprocess.DEVNULL)
+        wait_until(pidfile.exists, "the pid file")
+        check(int(Path(f"/proc/{process.pid}/coredump_filter").read_text(), 16) & 0x42 == 0, "the guest would be dumped")
+        process.terminate()
+        check(process.wait(WAIT_S) == 0, process.returncode)
 
 
 @test
