@@ -30,6 +30,18 @@ static const struct property common_properties[] = {
      .min = 1,
      .max = 255,
      .description = "the mux's escape character (1: Ctrl-A)"},
+    {.name = "logfile",
+     .type = PROPERTY_STRING,
+     .offset = offsetof(struct chardev, log_path),
+     .description = "a file that gets a copy of all output"},
+    {.name = "logfd",
+     .type = PROPERTY_STRING,
+     .offset = offsetof(struct chardev, log_fd),
+     .description = "the same, as the number of a file that heddle was started with"},
+    {.name = "logappend",
+     .type = PROPERTY_BOOL,
+     .offset = offsetof(struct chardev, log_append),
+     .description = "keep what is in that file already"},
     {0},
 };
 
@@ -248,7 +260,8 @@ bool chardev_is_readable(struct chardev *chardev)
     return readable;
 }
 
-size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_bytes)
+/* To the host's side, without the log. */
+static size_t chardev_put(struct chardev *chardev, const void *buffer, size_t len_bytes)
 {
     size_t taken = len_bytes;
     bool flush = false;
@@ -266,6 +279,18 @@ size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_byt
     if (flush) {
         bh_schedule(&chardev->flush_bh);
     }
+    return taken;
+}
+
+size_t chardev_write(struct chardev *chardev, const void *buffer, size_t len_bytes)
+{
+    size_t taken;
+
+    if (!chardev->log) {
+        return chardev_put(chardev, buffer, len_bytes);
+    }
+    taken = chardev_put(chardev, buffer, chardev_log_room(chardev->log, len_bytes));
+    chardev_log_write(chardev->log, buffer, taken);
     return taken;
 }
 
@@ -396,7 +421,10 @@ static void open_on_loop(void *opaque)
     struct open_call *call = opaque;
     struct chardev *chardev = call->chardev;
 
-    call->ret = chardev->type->open ? chardev->type->open(chardev, call->err) : 0;
+    call->ret = chardev_log_open(chardev, call->err);
+    if (call->ret == 0 && chardev->type->open) {
+        call->ret = chardev->type->open(chardev, call->err);
+    }
     chardev->opened = call->ret == 0;
 }
 
@@ -428,6 +456,7 @@ void chardev_destroy(struct chardev *chardev)
         return;
     }
     event_loop_call(chardev->env.loop, close_on_loop, chardev);
+    chardev_log_close(chardev);
     chardev_close_fds(chardev);
     property_release(chardev, common_properties);
     if (chardev->type->properties) {

@@ -54,7 +54,7 @@ struct chardev_type {
     const char *alias; /* another spelling, or NULL */
     const char *description;
     size_t size_bytes;                 /* of the structure whose first member is a struct chardev */
-    const struct property *properties; /* options beside id=, mux= and escape=; NULL: none */
+    const struct property *properties; /* options beside id=, mux=, escape= and logfile=; NULL: none */
 
     /* Loop thread; the configuration thread waits for it. On failure leaves nothing behind. NULL: nothing to do. */
     int (*open)(struct chardev *chardev, struct error **err);

@@ -10,16 +10,21 @@
 #define CHARDEV_FDS_MAX 16 /* descriptors that came and that nobody has taken yet */
 
 /*
- * type, id, env, flush_bh, resume_bh: immutable after creation. mux, escape, where, interactive: immutable after open.
+ * type, id, env, flush_bh, resume_bh: immutable after creation. mux, escape, log, log_*, where, interactive: immutable
+ * after open.
  * opened: configuration thread. frontend: written on the loop thread under `lock`, so the loop may read it without.
  */
 struct chardev {
     const struct chardev_type *type;
     char *id;
     struct chardev_env env;
-    bool mux;         /* option */
-    uint8_t escape;   /* option */
-    bool interactive; /* a person sits there: keys go before data */
+    bool mux;       /* option */
+    uint8_t escape; /* option */
+    char *log_path; /* options; at most one of them and log_fd */
+    char *log_fd;
+    bool log_append;
+    struct chardev_log *log; /* or NULL */
+    bool interactive;        /* a person sits there: keys go before data */
     bool opened;
     char *where;
     struct hdl_mutex lock; /* LOCK_RANK_BACKEND */
@@ -40,6 +45,15 @@ extern const struct chardev_type chardev_stdio_type, chardev_file_type, chardev_
 /* What chardev_create does, for a structure that the caller allocated (zeroed). 0 or -ENOMEM. */
 int chardev_init(struct chardev *chardev, const struct chardev_type *type, const char *id,
                  const struct chardev_env *env);
+
+/* --- log_file.c ------------------------------------------------------------------------------------------------- */
+
+/* For chardev_open and chardev_destroy: the log that the options ask for, if any. Configuration thread. */
+int chardev_log_open(struct chardev *chardev, struct error **err);
+void chardev_log_close(struct chardev *chardev);
+/* How much of so many bytes it can take; if not all, the front end is told once it can take more. Any thread. */
+size_t chardev_log_room(struct chardev_log *log, size_t len_bytes);
+void chardev_log_write(struct chardev_log *log, const void *buffer, size_t len_bytes);
 
 /* --- for kinds: loop thread (or while the loop isn't running), no lock held ------------------------------------- */
 

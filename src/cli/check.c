@@ -175,10 +175,16 @@ static const struct reference references[] = {
     {"rng", "object", object_id_of},
 };
 
-static bool bus_fits(const struct device_type *type, const char *bus)
+/* A device's id: whether it has a bus is its machine's to know. */
+static bool bus_fits(const struct machine_config *config, const struct device_type *type, const char *bus)
 {
     if (!type->bus) {
         return false;
+    }
+    for (size_t i = 0; i < config->device_count; i++) {
+        if (config->devices[i].id && strcmp(config->devices[i].id, bus) == 0) {
+            return true;
+        }
     }
     if (strcmp(type->bus, "PCI") == 0) {
         return strcmp(bus, "pcie.0") == 0 || strcmp(bus, "pci.0") == 0;
@@ -196,7 +202,7 @@ static int check_device_options(const struct machine_config *config, const struc
     const char *bus = options_get(options, "bus");
     int ret = check_properties(type->properties, type->size_bytes, options, skip, err);
 
-    if (ret == 0 && bus && !bus_fits(type, bus)) {
+    if (ret == 0 && bus && !bus_fits(config, type, bus)) {
         ret = error_set(err, -EINVAL, "it can't be plugged into a bus '%s'; valid: %s", bus,
                         strcmp(type->bus ? type->bus : "", "ISA") == 0 ? "isa.0" : "pcie.0");
     }
@@ -268,7 +274,7 @@ static int check_inherited(const struct machine_config *config, struct error **e
 
 static int check_chardevs(const struct machine_config *config, struct error **err)
 {
-    static const char *const skip[] = {"mux", "escape", NULL};
+    static const char *const skip[] = {"mux", "escape", "logfile", "logfd", "logappend", NULL};
     unsigned stdio_count = 0;
     int ret;
 
@@ -276,12 +282,16 @@ static int check_chardevs(const struct machine_config *config, struct error **er
         const struct config_chardev *chardev = &config->chardevs[i];
         const struct chardev_type *type = chardev_type_find(chardev->backend, err);
         bool mux = false;
+        bool append = false;
 
         if (!type) {
             error_prefix(err, "-chardev");
             return -EINVAL;
         }
         ret = options_get_bool(&chardev->options, "-chardev", "mux", &mux, err);
+        if (ret == 0) {
+            ret = options_get_bool(&chardev->options, "-chardev", "logappend", &append, err);
+        }
         if (ret == 0) {
             ret = check_properties(type->properties, type->size_bytes, &chardev->options, skip, err);
         }

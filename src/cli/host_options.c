@@ -187,25 +187,32 @@ static int fdset_resolve(const struct cli *cli, const char *name, bool for_writi
 }
 
 /* A file that output goes to is used as it is: it may be a pipe that only its maker could open again. */
-static int fds_finish_chardev(struct cli *cli, struct config_chardev *chardev, struct error **err)
+static int fds_finish_output(struct cli *cli, struct config_chardev *chardev, const char *path_key, const char *fd_key,
+                             struct error **err)
 {
     HDL_AUTO_FREE char *number = NULL;
     int fd;
-    int ret;
+    int ret = fdset_resolve(cli, options_get(&chardev->options, path_key), true, &fd, err);
 
-    if (strcmp(chardev->backend, "file") != 0) {
-        return 0;
-    }
-    ret = fdset_resolve(cli, options_get(&chardev->options, "path"), true, &fd, err);
     if (ret < 0 || fd < 0) {
-        error_prefix(err, "-chardev file,id=%s", chardev->id);
+        error_prefix(err, "-chardev %s,id=%s", chardev->backend, chardev->id);
         return ret;
     }
-    free(options_take(&chardev->options, "path"));
+    free(options_take(&chardev->options, path_key));
     if (asprintf(&number, "%d", fd) < 0) {
         number = NULL;
     }
-    return number && options_set(&chardev->options, "fd", number) == 0 ? 0 : error_set(err, -ENOMEM, "out of memory");
+    return number && options_set(&chardev->options, fd_key, number) == 0 ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int fds_finish_chardev(struct cli *cli, struct config_chardev *chardev, struct error **err)
+{
+    int ret = fds_finish_output(cli, chardev, "logfile", "logfd", err);
+
+    if (ret < 0 || strcmp(chardev->backend, "file") != 0) {
+        return ret;
+    }
+    return fds_finish_output(cli, chardev, "path", "fd", err);
 }
 
 /* A disk's file is opened again by the descriptor's name, with what heddle may do. */

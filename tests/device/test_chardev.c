@@ -521,6 +521,55 @@ static void test_pty(void **state)
     chardev_destroy(chardev);
 }
 
+/* --- the log ---------------------------------------------------------------------------------------------------- */
+
+/* Nothing is left out of it: not what nobody hears, nor what comes faster than it can be written. */
+static void test_log_file(void **state)
+{
+    struct rig *rig = *state;
+    struct front front = front_make();
+    char path[] = "/tmp/heddle-chardev-XXXXXX";
+    int fd = mkstemp(path);
+    char number[16], text[16] = "";
+    uint8_t bytes[3000];
+    size_t sent = 0;
+    struct chardev *chardev = make(rig, "null", "n", (const char *[]){"logfile", path, NULL});
+    struct error *err = NULL;
+
+    assert_int_equal(chardev_attach(chardev, &front.frontend, NULL), 0);
+    assert_int_equal(chardev_write(chardev, "one\n", 4), 4);
+    rig_settle(rig);
+    assert_int_equal(read(fd, text, sizeof(text)), 4);
+    memset(bytes, 'x', sizeof(bytes));
+    for (unsigned i = 0; i < 10; i++) {
+        sent += chardev_write(chardev, bytes, sizeof(bytes));
+    }
+    assert_int_equal(sent, 4096);
+    assert_int_equal(front.writable, 0);
+    rig_settle(rig);
+    assert_int_equal(front.writable, 1);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 4 + sent);
+    chardev_detach(chardev, &front.frontend);
+    chardev_destroy(chardev);
+    snprintf(number, sizeof(number), "%d", fd);
+    chardev = make(rig, "ringbuf", "r", (const char *[]){"logfd", number, NULL});
+    chardev_write(chardev, "end", 3);
+    chardev_destroy(chardev); /* with no turn of the loop */
+    assert_int_equal(lseek(fd, 0, SEEK_END), 4 + sent + 3);
+    chardev = make(rig, "null", "n", (const char *[]){"logfile", path, "logappend", "on", NULL});
+    chardev_write(chardev, "more", 4);
+    chardev_destroy(chardev);
+    assert_int_equal(lseek(fd, 0, SEEK_END), 4 + sent + 7);
+    chardev = chardev_create(chardev_type_find("null", NULL), "n", &rig->env);
+    assert_int_equal(chardev_set_option(chardev, "logfile", "/nonexistent/x", NULL), 0);
+    assert_int_equal(chardev_open(chardev, &err), -ENOENT);
+    assert_non_null(strstr(err->message, "logfile"));
+    error_free(err);
+    chardev_destroy(chardev);
+    close(fd);
+    unlink(path);
+}
+
 /* --- mux -------------------------------------------------------------------------------------------------------- */
 
 struct mux_rig {
@@ -835,6 +884,7 @@ int main(void)
         RIG_TEST(test_socket_reconnect_tcp),
         RIG_TEST(test_socket_names),
         RIG_TEST(test_pty),
+        RIG_TEST(test_log_file),
         RIG_TEST(test_mux_keys),
         RIG_TEST(test_mux_ports),
         RIG_TEST(test_mux_stamps),

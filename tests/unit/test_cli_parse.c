@@ -158,6 +158,10 @@ static void test_json(void **state)
     assert_string_equal(options_get(&cli.config.devices[0].options, "addr"), "0x3");
     cli_release(&cli);
     refused("-kernel k -device {\"driver\":null}", "'driver'");
+    cli =
+        parsed("-kernel k -device virtio-rng-pci,id=pci.1 -device virtio-rng-pci,bus=pci.1"); /* the machine's to say */
+    cli_release(&cli);
+    refused("-kernel k -device virtio-rng-pci,bus=pci.1", "'pci.1'");
     refused("-kernel k -object {\"qom-type\":\"iothread\"}", "'id'");
 }
 
@@ -411,13 +415,16 @@ static void test_add_fd(void **state)
     snprintf(
         line, sizeof(line),
         "-kernel k -add-fd fd=%d,set=4 -add-fd fd=%d,set=5,opaque=log -chardev file,id=c,path=/dev/fdset/5,append=on "
-        "-chardev file,id=d,path=/dev/fdset/5 -blockdev driver=file,filename=/dev/fdset/4,node-name=n",
+        "-chardev file,id=d,path=/dev/fdset/5 "
+        "-chardev pty,id=e,logfile=/dev/fdset/5,logappend=on -blockdev driver=file,filename=/dev/fdset/4,node-name=n",
         reader, fd);
     cli = parsed(line);
     snprintf(expected, sizeof(expected), "%d", fd);
     assert_option(chardev_of(&cli, "c"), "fd", expected);
     assert_option(chardev_of(&cli, "c"), "path", NULL);
     assert_option(chardev_of(&cli, "d"), "fd", expected);
+    assert_option(chardev_of(&cli, "e"), "logfd", expected);
+    assert_option(chardev_of(&cli, "e"), "logfile", NULL);
     snprintf(expected, sizeof(expected), "/proc/self/fd/%d", reader);
     assert_string_equal(options_get(&cli.config.nodes[0].options, "filename"), expected);
     assert_int_equal(cli.config.fd_count, 2);
