@@ -54,7 +54,7 @@ int cli_parse_device(struct cli *cli, const char *arg, struct error **err)
         return CLI_DONE;
     }
     ret = option_string_parse(arg, "driver", "-device", &options, err);
-    if (ret == 0 && options_get(&options, "help") && options_get(&options, "driver")) {
+    if (ret == 0 && (options_get(&options, "help") || options_get(&options, "?")) && options_get(&options, "driver")) {
         ret = help_device(options_get(&options, "driver"), err);
     } else if (ret == 0) {
         ret = device_add(cli, &options, err);
@@ -166,9 +166,9 @@ int cli_parse_blockdev(struct cli *cli, const char *arg, struct error **err)
 /* --- -drive ----------------------------------------------------------------------------------------------------- */
 
 static const char *const drive_keys[] = {
-    "file",          "file.*", "if",      "id",      "format",    "driver",   "readonly",
-    "read-only",     "cache",  "cache.*", "aio",     "media",     "index",    "discard",
-    "detect-zeroes", "werror", "rerror",  "locking", "node-name", "snapshot", NULL};
+    "file",   "file.*",  "if",        "id",       "format", "driver",  "readonly",      "read-only",
+    "cache",  "cache.*", "aio",       "media",    "index",  "discard", "detect-zeroes", "werror",
+    "rerror", "locking", "node-name", "snapshot", "unit",   "bus",     "copy-on-read",  NULL};
 
 /* What -drive's cache= means, by name (QEMU's documentation of -drive). */
 struct drive_cache {
@@ -181,6 +181,19 @@ static const struct drive_cache drive_caches[] = {
     {"directsync", true, false, true}, {"writethrough", false, false, true},
 };
 
+/* Which place a disk has: they have them in the order in which they are given, but a place must be a number. */
+static int drive_check_place(const struct options *options, struct error **err)
+{
+    static const char *const keys[] = {"index", "unit", "bus"};
+    uint64_t place;
+    int ret = 0;
+
+    for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(keys); i++) {
+        ret = options_get_uint(options, "-drive", keys[i], 0, 255, &place, err);
+    }
+    return ret;
+}
+
 /* Keys with which heddle has only one thing to do. */
 static int drive_refuse(const struct options *options, struct error **err)
 {
@@ -190,6 +203,7 @@ static int drive_refuse(const struct options *options, struct error **err)
         {"format", "raw", "only raw images are supported"},
         {"driver", "raw", "only raw images are supported"},
         {"detect-zeroes", "off", "detecting zeroes isn't supported"},
+        {"copy-on-read", "off", "copying what is read isn't supported"},
         {"rerror", "report", "errors are reported to the guest"},
         {"werror", "report", "errors are reported to the guest"},
     };
@@ -345,6 +359,9 @@ int cli_parse_drive(struct cli *cli, const char *arg, struct error **err)
 
     if (ret == 0) {
         ret = options_check_keys(&options, "-drive", drive_keys, err);
+    }
+    if (ret == 0) {
+        ret = drive_check_place(&options, err);
     }
     if (ret == 0) {
         ret = drive_refuse(&options, err);

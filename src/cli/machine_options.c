@@ -249,7 +249,7 @@ int cli_parse_machine(struct cli *cli, const char *arg, struct error **err)
     struct options options = {0};
     int ret = option_string_parse(arg, "type", "-machine", &options, err);
 
-    if (ret == 0 && (cli_asks_for_help(arg) || options_get(&options, "help"))) {
+    if (ret == 0 && (cli_asks_for_help(arg) || options_get(&options, "help") || options_get(&options, "?"))) {
         help_machines();
         ret = CLI_DONE;
     } else if (ret == 0) {

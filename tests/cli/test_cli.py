@@ -149,7 +149,8 @@ def help_is_printed_and_nothing_is_made():
     for args, word in (("-help", "-kernel FILE"), ("-h", "usage:"), ("--help", "usage:"), ("-version", "heddle version"),
                        ("-M help", "pc-q35-7.2"), ("-M help", "none "), ("-machine help", "q35"), ("-accel help", "kvm"), ("-cpu help", "host"),
                        ("-device help", "isa-debug-exit"), ("-device virtio-blk-pci,help", "drive="),
-                       ("-device isa-debug-exit,help", "iobase="), ("-chardev help", "stdio"),
+                       ("-device isa-debug-exit,help", "iobase="), ("-device isa-debug-exit,?", "iobase="), ("-device ?", "isa-debug-exit"),
+                       ("-M q35,?", "q35"), ("-cpu ?", "host"), ("-qmp-pretty none -monitor none -version", "heddle version"), ("-chardev help", "stdio"),
                        ("-blockdev help", "raw"), ("-object help", "iothread"), ("-trace help", "virtio_status"),
                        ("-d help", "guest_errors")):
         done = run(*args.split())
@@ -238,6 +239,8 @@ def things_that_heddle_has_not():
     refused("-drive", "file=x,media=cdrom", says="cdrom")
     refused("-drive", "file=x,cache=fast", says="writeback")
     refused("-drive", "if=none,id=d", says="'file'")
+    refused("-drive", "file=x,unit=first", says="'unit'")
+    refused("-drive", "file=x,copy-on-read=on", says="copy-on-read")
     refused("-vga", "std", says="-vga")
     refused("-nic", "user", says="-nic")
     refused("-netdev", "tap,fd=30,id=n", says="-netdev")
@@ -361,7 +364,7 @@ def disks_in_all_spellings():
         name = str(disk).replace(",", ",,")
         for args in (["-drive", f"file={name},if=virtio,format=raw,cache=none,aio=io_uring,discard=unmap"],
                      ["-drive", f"file={name},cache=unsafe,aio=threads,readonly=on"],
-                     ["-drive", f"file={name},cache=writethrough,index=0,media=disk,werror=report"],
+                     ["-drive", f"file={name},cache=writethrough,index=0,unit=1,bus=0,media=disk,werror=report"],
                      ["-drive", f"file={name},if=none,id=d,format=raw", "-device", "virtio-blk-pci,drive=d,id=b"],
                      ["-blockdev", f'{{"driver":"raw","node-name":"d","file":{{"driver":"file","filename":"{disk}"}}}}',
                       "-object", "iothread,id=i", "-device", "virtio-blk-pci,drive=d,iothread=i"]):
