@@ -204,7 +204,7 @@ static int check_device_options(const struct machine_config *config, const struc
 
     if (ret == 0 && bus && !bus_fits(config, type, bus)) {
         ret = error_set(err, -EINVAL, "it can't be plugged into a bus '%s'; valid: %s", bus,
-                        strcmp(type->bus ? type->bus : "", "ISA") == 0 ? "isa.0" : "pcie.0");
+                        strcmp(type->bus ? type->bus : "", "ISA") == 0 ? "isa.0" : "pcie.0, a pcie-root-port's id");
     }
     for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(references); i++) {
         const char *id = options_get(options, references[i].property);

@@ -14,6 +14,7 @@
 #include "hw/misc/teach.h"
 #include "hw/misc/test_legacy.h"
 #include "hw/pci/pci_host.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pmtimer.h"
 #include "hw/timer/rtc.h"
@@ -31,6 +32,7 @@ const struct device_type *const device_types[] = {
     &debugcon_device_type,
     &isa_debug_exit_device_type,
     &pc_testdev_device_type,
+    &pcie_root_port_type,
     &pci_testdev_type,
     &teach_device_type,
     &test_legacy_device_type,

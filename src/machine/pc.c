@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "hw/misc/i8042.h"
+#include "hw/pci/pcie_port.h"
 #include "hw/timer/pmtimer.h"
 #include "machine/pc_fw_cfg.h"
 #include "machine/pc_layout.h"
@@ -168,11 +169,18 @@ static void pc_destroy_pci(struct pc *pc)
 
 struct pci_bus *pc_find_pci_bus(struct pc *pc, const char *name, struct error **err)
 {
+    const struct machine_device *entry;
+    struct pci_bus *bus;
+
     if (!name || strcmp(name, "pcie.0") == 0 || strcmp(name, "pci.0") == 0) {
         return &pc->pci.bus;
     }
-    error_set(err, -ENOENT, "Bus '%s' not found", name);
-    return NULL;
+    entry = device_set_find(&pc->devices, name);
+    bus = entry ? pcie_port_bus(entry->device) : NULL;
+    if (!bus) {
+        error_set(err, -ENOENT, "Bus '%s' not found", name);
+    }
+    return bus;
 }
 
 int pc_add_user_device(struct pc *pc, const struct machine_device *entry, struct error **err)
@@ -354,7 +362,10 @@ static bool pc_device_is_leaf(const struct device *device)
 {
     const char *bus = device->type->bus;
 
-    return bus && strcmp(bus, "PCI") != 0 && strcmp(bus, "ISA") != 0;
+    if (bus && strcmp(bus, "PCI") == 0) {
+        return ((const struct pci_device *)device)->bus->bridge;
+    }
+    return bus && strcmp(bus, "ISA") != 0;
 }
 
 void pc_destroy(struct pc *pc)

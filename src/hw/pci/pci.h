@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <urcu/list.h>
+
 #include "base/error.h"
 #include "device/device.h"
 #include "device/irq.h"
@@ -161,6 +163,11 @@ struct pci_identity {
  */
 struct pci_device {
     struct device device;
+    struct {
+        struct pci_hotplug *controller; /* that keeps it; NULL: none. All: that controller's device lock */
+        struct cds_list_head link;
+        bool asked, ejected;
+    } hotplug;
     int32_t addr;       /* property: devfn, or -1 for any slot */
     bool multifunction; /* property: says so in its header even when it is alone in its slot */
     struct pci_bus *bus;

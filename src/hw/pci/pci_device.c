@@ -187,6 +187,29 @@ int pci_capability_add(struct pci_device *pci, uint8_t id, unsigned len_bytes)
     return (int)offset;
 }
 
+/* One lane at the lowest speed, whose partner says the same: nobody wonders why it isn't faster. */
+int pcie_capability_add(struct pci_device *pci, enum pcie_type type)
+{
+    int capability = pci_capability_add(pci, PCI_CAPABILITY_EXPRESS, PCIE_CAPABILITY_SIZE);
+    unsigned at = (unsigned)capability;
+
+    if (capability < 0) {
+        return capability;
+    }
+    pci_config_set16(pci, at + PCIE_CAPABILITIES, (uint16_t)(PCIE_CAPABILITIES_VERSION | type << 4));
+    pci_config_set32(pci, at + PCIE_DEVICE_CAPABILITIES, PCIE_DEVICE_ROLE_BASED_ERRORS);
+    pci_config_set16(pci, at + PCIE_DEVICE_CONTROL, PCIE_DEVICE_CONTROL_DEFAULT);
+    pci_bytes_set(&pci->wmask[at + PCIE_DEVICE_CONTROL], PCIE_DEVICE_CONTROL_WRITABLE, 2);
+    pci_bytes_set(&pci->w1c[at + PCIE_DEVICE_STATUS], PCIE_DEVICE_STATUS_ERRORS, 2);
+    pci_config_set32(pci, at + PCIE_LINK_CAPABILITIES, PCIE_LINK_SPEED_2_5 | PCIE_LINK_WIDTH_1);
+    pci_bytes_set(&pci->wmask[at + PCIE_LINK_CONTROL],
+                  PCIE_LINK_CONTROL_ASPM | PCIE_LINK_CONTROL_COMMON_CLOCK | PCIE_LINK_CONTROL_EXTENDED_SYNC, 2);
+    pci_config_set16(pci, at + PCIE_LINK_STATUS, PCIE_LINK_SPEED_2_5 | PCIE_LINK_WIDTH_1);
+    pci_config_set32(pci, at + PCIE_LINK_CAPABILITIES2, PCIE_LINK2_SPEEDS_2_5);
+    pci_config_set16(pci, at + PCIE_LINK_CONTROL2, PCIE_LINK_SPEED_2_5);
+    return capability;
+}
+
 /* --- coming and going -------------------------------------------------------------------------------------------- */
 
 static void pci_device_detach(struct pci_device *pci)
@@ -253,6 +276,10 @@ int pci_device_init(struct pci_device *pci, const struct pci_identity *identity,
     pci_header_fill(pci, identity);
     pci->next_capability = PCI_HEADER_END;
     region_init_io(&pci->config_region, "pci-function-config", &pci->device, &pci_config_ops, pci, 4096, 0, NULL);
+    /* The first capability, for which there is always room. */
+    if (pci->bus->is_express && !identity->is_bridge) {
+        (void)pcie_capability_add(pci, PCIE_ENDPOINT);
+    }
     return 0;
 }
 

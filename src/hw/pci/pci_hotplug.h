@@ -21,6 +21,8 @@
 
 #include <stdbool.h>
 
+#include <urcu/list.h>
+
 #include "hw/pci/pci.h"
 
 struct pci_hotplug;
@@ -34,7 +36,8 @@ struct pci_hotplug_ops {
     void (*plugged)(struct pci_hotplug *hotplug, struct pci_device *pci, bool announce);
     /*
      * Asks the guest to let go of it; again if it was asked before. 0. -ENOTCONN: the guest's operating system doesn't
-     * drive this controller (yet), so nobody would answer.
+     * drive this controller (yet), so nobody would answer. -EBUSY: it is one that stays (a bridge). What hasn't been
+     * answered at the next reset is carried out then.
      */
     int (*request_unplug)(struct pci_hotplug *hotplug, struct pci_device *pci);
     /* The device is GONE, by the guest's eject or by force: the slot is empty. */
@@ -48,10 +51,40 @@ struct pci_hotplug_listener {
     void *opaque;
 };
 
-/* Embedded in the controller. Immutable after its realize. */
+/* Embedded in the controller. functions: its device lock. The rest: immutable after its realize. */
 struct pci_hotplug {
     const struct pci_hotplug_ops *ops;
-    const struct pci_hotplug_listener *listener; /* set by the machine before realize, or NULL */
+    /* Set by the machine before realize, or NULL: then a port has that of the bus on which it is. */
+    const struct pci_hotplug_listener *listener;
+    struct device *controller;
+    struct cds_list_head functions; /* by pci_device.hotplug.link; a reference each */
 };
+
+/*
+ * --- for controllers ----------------------------------------------------------------------------------------------
+ *
+ * The functions that a controller keeps. Those in one slot (0 to 31) come and go together. "Present": neither ejected
+ * nor forgotten. All but init and wait: controller's lock held.
+ */
+
+/* From realize. */
+void pci_hotplug_init(struct pci_hotplug *hotplug, const struct pci_hotplug_ops *ops, struct device *controller);
+void pci_hotplug_keep(struct pci_hotplug *hotplug, struct pci_device *pci);
+/* Does nothing if it isn't kept. */
+void pci_hotplug_forget(struct pci_hotplug *hotplug, struct pci_device *pci);
+/* From quiesce: functions have references on a bridge above them, so a port must give up its own. */
+void pci_hotplug_forget_all(struct pci_hotplug *hotplug);
+bool pci_hotplug_is_present(const struct pci_hotplug *hotplug, unsigned devfn);
+/* Notes that the guest was asked for it; whether any present function of a slot was. */
+void pci_hotplug_ask(struct pci_hotplug *hotplug, struct pci_device *pci);
+bool pci_hotplug_is_asked(const struct pci_hotplug *hotplug, unsigned slot);
+/* The guest said no: tells the listener, for the functions of the slot that it was asked for. */
+void pci_hotplug_refuse(struct pci_hotplug *hotplug, unsigned slot);
+/* Unplugs what is present in the slot. */
+void pci_hotplug_eject(struct pci_hotplug *hotplug, unsigned slot);
+/* Whether pci_hotplug_wait has anything to wait for. */
+bool pci_hotplug_is_ejecting(const struct pci_hotplug *hotplug);
+/* Returns when nobody is inside a function that was ejected before. For region_ops.wait: no lock held. */
+void pci_hotplug_wait(struct pci_hotplug *hotplug);
 
 #endif

@@ -47,6 +47,9 @@ void pci_bridge_window_set(struct pci_device *pci, enum pci_bridge_window_kind k
 /* Whether the bridge can have an I/O window at all: its registers are zero if not. Device lock. */
 void pci_bridge_allow_io(struct pci_device *pci, bool allow);
 
+/* The PCI Express capability, without a slot. Its offset, or -ENOSPC. Before expose. */
+int pcie_capability_add(struct pci_device *pci, enum pcie_type type);
+
 /* Device lock; pci->msix may be NULL. */
 void msix_config_changed(struct pci_device *pci);
 void msix_reset(struct pci_device *pci);
