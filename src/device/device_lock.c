@@ -132,7 +132,9 @@ void device_unlock_slow(struct device_lock *lock)
             /* Clear it before looking into the queue: a submit after this sets it again. */
             atomic_fetch_and_explicit(&lock->word, ~DEVICE_LOCK_WORK, memory_order_acquire);
             budget = work_run(lock, budget);
-            if (work_is_left(lock)) {
+            /* Not what came after the last look into the queue: its submitter finds the lock held, and we look again.
+             */
+            if (budget == 0 && work_is_left(lock)) {
                 /* While we still hold the lock: afterwards its device may be gone. */
                 trace(DEVICE_HANDOVER, "batch used up, left to loop '%s'", event_loop_name(lock->loop));
                 bh_schedule(&lock->continuation);

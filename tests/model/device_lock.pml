@@ -78,7 +78,7 @@ inline run_one() {
             ready_head++;
             ran++;
             budget--
-        :: else -> budget = 0
+        :: else -> dry = true
         fi
     }
 }
@@ -88,13 +88,13 @@ inline unlock() {
     budget = BUDGET;
     do
     :: work ->
-        work = false;
+        d_step { work = false; dry = false };
         do
-        :: (budget > 0) -> run_one()
+        :: (budget > 0 && !dry) -> run_one()
         :: else -> break
         od;
         if
-        :: (ready_head < ready_tail || incoming_count > 0) -> scheduled = true
+        :: (budget == 0 && (ready_head < ready_tail || incoming_count > 0)) -> scheduled = true
         :: else -> skip
         fi
     :: !work ->
@@ -153,7 +153,7 @@ inline kick_from_inside() {
 
 proctype locker(bool submits) {
     byte budget, taken;
-    bool saw_waiters, slept;
+    bool dry, saw_waiters, slept;
 
     lock();
     if
@@ -166,7 +166,7 @@ proctype locker(bool submits) {
 
 proctype submitter() {
     byte budget, taken;
-    bool saw_waiters, was_held;
+    bool dry, saw_waiters, was_held;
 
     push();
     kick();
@@ -183,7 +183,7 @@ proctype submitter_inside_another() {
 
 proctype loop() {
     byte budget, taken;
-    bool saw_waiters, was_held;
+    bool dry, saw_waiters, was_held;
 
     do
     :: atomic { scheduled -> scheduled = false };
