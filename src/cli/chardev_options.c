@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/option_string.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
 
 /* Takes over id, which is owned, and the options. */
 static int chardev_add(struct cli *cli, char *id, const char *backend, struct options *options, struct error **err)

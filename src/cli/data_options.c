@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/option_string.h"
+#include "base/option_string.h"
 
 #define SECRET_MAX_BYTES (64u << 10)
 #define FW_CFG_MAX_BYTES (16u << 20)

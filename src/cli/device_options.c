@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/option_string.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
 
 struct config_device *cli_add_device(struct cli *cli, const char *type)
 {

@@ -8,7 +8,7 @@
 
 #include "base/spelling.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
+#include "base/option_string.h"
 #include "device/device.h"
 #include "machine/device_types.h"
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/option_string.h"
+#include "base/option_string.h"
 
 #define FDSET_PREFIX "/dev/fdset/"
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/option_string.h"
 #include "base/spelling.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
 #include "machine/machine_types.h"
 #include "vcpu/cpu_model.h"
 

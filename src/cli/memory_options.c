@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/option_string.h"
 #include "base/spelling.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
 
 #define MIB             (UINT64_C(1) << 20)
 #define MEMORY_MAX      (UINT64_C(1) << 46)

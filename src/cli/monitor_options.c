@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/option_string.h"
 #include "cli/cli.h"
-#include "cli/option_string.h"
 
 int cli_add_monitor(struct cli *cli, const char *chardev, enum monitor_kind kind, struct error **err)
 {

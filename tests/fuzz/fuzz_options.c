@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/option_string.h"
+#include "base/option_string.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "cli/option_string.h"
+#include "base/option_string.h"
 
 /* What a text becomes, written as key=[value] pieces; NULL if it is refused. The caller frees. */
 static char *parsed(const char *text, const char *implied)

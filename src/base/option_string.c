@@ -3,7 +3,7 @@
  * The parser of option strings. It only splits; what keys and values mean is for those who asked. No state. Its input
  * is an operator's or a program's, and may be malformed in any way.
  */
-#include "cli/option_string.h"
+#include "base/option_string.h"
 
 #include <errno.h>
 #include <json-c/json.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Option strings, in either of the two forms in which people and scripts write them. */
-#ifndef HDL_CLI_OPTION_STRING_H
-#define HDL_CLI_OPTION_STRING_H
+#ifndef HDL_BASE_OPTION_STRING_H
+#define HDL_BASE_OPTION_STRING_H
 
 #include "base/error.h"
 #include "base/options.h"
