@@ -43,7 +43,7 @@ struct block_parent {
 };
 
 /*
- * driver, state, info, name, children, discard_unmap, no_flush, direct: immutable after open.
+ * driver, state, info, name, children, discard_unmap, no_flush, direct, auto_read_only: immutable after open.
  * loop, owner: configuration thread with nothing under way. parents: as loop. refs: any thread.
  * The rest: loop thread.
  */
@@ -58,6 +58,7 @@ struct block_node {
     bool discard_unmap;   /* discard=unmap */
     bool no_flush;        /* cache.no-flush=on */
     bool direct;          /* cache.direct=on */
+    bool auto_read_only;  /* auto-read-only=on: read-only if the host allows no more */
     struct refcount refs; /* parents, devices, the graph, each user's request under way */
 
     struct event_loop *loop;

@@ -318,8 +318,8 @@ int block_open_child(struct block_node *node, const struct options *options, con
 
 static int check_keys(struct block_node *node, const struct options *options, struct error **err)
 {
-    static const char *const common[] = {"driver",       "node-name",      "read-only",    "discard",
-                                         "cache.direct", "cache.no-flush", "detect-zeroes"};
+    static const char *const common[] = {"driver",       "node-name",      "read-only",     "discard",
+                                         "cache.direct", "cache.no-flush", "detect-zeroes", "auto-read-only"};
     const char *keys[32];
     size_t count = 0;
 
@@ -341,6 +341,7 @@ static int read_common(struct block_node *node, const struct options *options, s
     unsigned discard = 0;
     int result = options_get_bool(options, node->what, "read-only", &node->info.is_read_only, err);
 
+    result = result ? result : options_get_bool(options, node->what, "auto-read-only", &node->auto_read_only, err);
     result = result ? result : options_get_bool(options, node->what, "cache.direct", &node->direct, err);
     result = result ? result : options_get_bool(options, node->what, "cache.no-flush", &node->no_flush, err);
     result = result ? result : options_get_choice(options, node->what, "discard", discard_words, &discard, err);

@@ -146,23 +146,13 @@ int cli_parse_global(struct cli *cli, const char *arg, struct error **err)
     return ret;
 }
 
-/* The last -global of a property counts; what a device says itself counts more. */
 int cli_finish_globals(struct cli *cli, struct error **err)
 {
     struct machine_config *config = &cli->config;
+    int ret = 0;
 
-    for (size_t i = config->global_count; i > 0; i--) {
-        const struct config_global *global = &config->globals[i - 1];
-
-        for (size_t j = 0; j < config->device_count; j++) {
-            struct config_device *device = &config->devices[j];
-            const struct device_type *type = device_type_find(device->type);
-
-            if (type && strcmp(type->name, global->driver) == 0 && !options_get(&device->options, global->property) &&
-                options_set(&device->options, global->property, global->value) < 0) {
-                return error_set(err, -ENOMEM, "out of memory");
-            }
-        }
+    for (size_t i = 0; ret == 0 && i < config->device_count; i++) {
+        ret = config_apply_globals(config, &config->devices[i], err);
     }
-    return 0;
+    return ret;
 }

@@ -66,11 +66,11 @@ int machine_cont(struct machine *machine, struct error **err);
 int machine_inject_nmi(struct machine *machine, struct error **err);
 
 /*
- * Adds a device, as -device would. What it names must be there. The guest can see it when this returns, and has been
- * told if it runs. Errors: -ENOENT (no such type, bus or backend), -EEXIST (the id), -EINVAL (a property), -EOPNOTSUPP
- * (it can't be added to a running machine), or what the device's realize says.
+ * Adds a device, as -device would (its options are completed by -global's). What it names must be there. The guest can
+ * see it when this returns, and has been told if it runs. Errors: -ENOENT (no such type, bus or backend), -EEXIST (the
+ * id), -EINVAL (a property), -EOPNOTSUPP (it can't be added to a running machine), or what the device's realize says.
  */
-int machine_device_add(struct machine *machine, const struct config_device *config, struct error **err);
+int machine_device_add(struct machine *machine, struct config_device *config, struct error **err);
 /*
  * Asks the guest to let go of a device, by id or path; MACHINE_EVENT_DEVICE_DELETED tells when it is gone. Asked again,
  * it asks again. At once, without asking: if `force`, if the guest never ran, or if it has no operating system that

@@ -55,12 +55,13 @@ static int machine_check_hot_add(struct machine *machine, const struct config_de
     return 0;
 }
 
-int machine_device_add(struct machine *machine, const struct config_device *config, struct error **err)
+int machine_device_add(struct machine *machine, struct config_device *config, struct error **err)
 {
     bool announce = machine->state != MACHINE_PRELAUNCH;
     int ret = machine_need_pc(machine, err);
 
     ret = ret < 0 ? ret : machine_check_hot_add(machine, config, err);
+    ret = ret < 0 ? ret : config_apply_globals(machine->config, config, err);
     return ret < 0 ? ret : user_device_add(&machine->pc, config, &machine->backends, announce, err);
 }
 

@@ -16,6 +16,21 @@
 #include "hw/virtio/virtio_serial.h"
 #include "machine/device_types.h"
 
+int config_apply_globals(const struct machine_config *config, struct config_device *device, struct error **err)
+{
+    const struct device_type *type = device_type_find(device->type);
+
+    for (size_t i = config->global_count; type && i > 0; i--) {
+        const struct config_global *global = &config->globals[i - 1];
+
+        if (strcmp(type->name, global->driver) == 0 && !options_get(&device->options, global->property) &&
+            options_set(&device->options, global->property, global->value) < 0) {
+            return error_set(err, -ENOMEM, "out of memory");
+        }
+    }
+    return 0;
+}
+
 static bool user_device_is_port(const struct device *device)
 {
     return device->type == &virtconsole_type || device->type == &virtserialport_type;
@@ -50,18 +65,16 @@ static int user_device_set_bus(struct device *device, struct pc *pc, const char 
 static int user_device_set_options(struct device *device, struct pc *pc, const struct options *options,
                                    struct error **err)
 {
-    for (size_t i = 0; i < options->count; i++) {
-        const struct option *option = &options->items[i];
-        int ret;
+    int result = 0;
 
-        ret = strcmp(option->key, "bus") == 0
-                  ? user_device_set_bus(device, pc, option->value, err)
-                  : property_set(device, device->type->properties, option->key, option->value, err);
-        if (ret < 0) {
-            return ret;
-        }
+    for (size_t i = 0; result == 0 && i < options->count; i++) {
+        const struct option *option = &options->items[i];
+
+        result = strcmp(option->key, "bus") == 0
+                     ? user_device_set_bus(device, pc, option->value, err)
+                     : property_set(device, device->type->properties, option->key, option->value, err);
     }
-    return 0;
+    return result;
 }
 
 static int user_device_wire_rng(struct device *device, const struct pc *pc, const struct backends *backends,

@@ -60,6 +60,7 @@ struct virtio_blk {
     struct virtio_pci proxy; /* first */
     char *drive, *serial, *iothread;
     uint16_t num_queues, queue_size;
+    uint32_t boot_index;
     uint32_t logical_bytes, physical_bytes, discard_bytes, min_io_bytes, opt_io_bytes;
     enum on_off_auto write_cache_option;
     bool config_wce, offer_discard, offer_write_zeroes;
@@ -629,6 +630,8 @@ void virtio_blk_wire(struct device *device, struct block_graph *graph)
 static const struct property blk_properties[] = {
     BLK_PROPERTY("drive", PROPERTY_STRING, drive, NULL, .description = "Node of the block graph: the disk"),
     BLK_PROPERTY("serial", PROPERTY_STRING, serial, NULL, .description = "What the disk calls itself, 20 bytes"),
+    BLK_PROPERTY("bootindex", PROPERTY_U32, boot_index, NULL,
+                 .description = "Its place among those that firmware tries to boot (there is no firmware yet)"),
     BLK_PROPERTY("iothread", PROPERTY_STRING, iothread, NULL, .description = "I/O thread that serves the disk"),
     BLK_PROPERTY("num-queues", PROPERTY_U16, num_queues, "1", .min = 1, .max = VIRTIO_QUEUE_MAX,
                  .description = "Number of request queues"),
