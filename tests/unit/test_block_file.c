@@ -435,6 +435,8 @@ static void test_bad_images_are_one_line_errors(void **state)
     assert_int_equal(chmod(f->path, 0444), 0);
     assert_error(f, "", "read-only=on");
     open_image(f, "ro", "read-only=on");
+    open_image(f, "auto", "auto-read-only=on");
+    assert_true(block_node_info(block_graph_find(f->graph, "auto"))->is_read_only);
     assert_int_equal(chmod(f->path, 0644), 0);
     assert_int_equal(truncate(f->path, 1000), 0);
     assert_error(f, "file.locking=off", "1000 bytes, not a multiple of 512");
