@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Registers for entering a kernel directly, on the tables that boot/cpu_tables.c wrote. Pure. */
+/* Registers as firmware leaves them, and as a kernel entered on boot/cpu_tables.c's tables wants them. Pure. */
 #include "machine/boot_cpu.h"
 
 #include "machine/boot/cpu_tables.h"
@@ -13,7 +13,7 @@ enum {
     EFER_LONG_ENABLE = 1u << 8,
     EFER_LONG_ACTIVE = 1u << 10,
     RFLAGS_ALWAYS_ONE = 1u << 1,
-    MTRR_ENABLED_WRITE_BACK = 0x806, /* Intel SDM 3, 12.11.2.1: enabled, type 6 by default; firmware would set it */
+    MTRR_ENABLED_WRITE_BACK = 0x806, /* Intel SDM 3, 12.11.2.1: enabled, type 6 by default */
 };
 
 static void boot_cpu_segments_set(struct cpu_state *state, bool is_64)
@@ -31,7 +31,13 @@ static void boot_cpu_segments_set(struct cpu_state *state, bool is_64)
     state->idt = (struct cpu_table){0};
 }
 
-void boot_cpu_state_set(struct cpu_state *state, const struct boot_entry *entry)
+void boot_cpu_firmware_set(struct cpu_state *state)
+{
+    state->msr.mtrr_def_type = MTRR_ENABLED_WRITE_BACK;
+    state->keep_tsc = true;
+}
+
+void boot_cpu_entry_set(struct cpu_state *state, const struct boot_entry *entry)
 {
     bool is_64 = entry->mode == BOOT_LONG;
 
@@ -49,5 +55,4 @@ void boot_cpu_state_set(struct cpu_state *state, const struct boot_entry *entry)
     state->gpr[CPU_RSP] = entry->rsp;
     state->rip = entry->rip;
     state->rflags = RFLAGS_ALWAYS_ONE;
-    state->msr.mtrr_def_type = MTRR_ENABLED_WRITE_BACK;
 }

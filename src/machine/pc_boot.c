@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Power-on and reset of the board: does what firmware would have done, then has the kernel loaded and the boot
- * processor pointed at it. Configuration thread, while the vCPUs stand still. The guest may have written anywhere
+ * Power-on and reset of the board: does what firmware would have done, in every CPU, then has the kernel loaded and the
+ * boot processor pointed at it. Configuration thread, while the vCPUs stand still. The guest may have written anywhere
  * before a reset; nothing that it left in memory is read.
  */
 #include <errno.h>
@@ -39,20 +39,30 @@ static int pc_write_acpi(struct pc *pc, uint64_t *rsdp_gpa, struct error **err)
     return acpi_tables_write(pc->ram->host + PC_ACPI, &acpi, rsdp_gpa, err);
 }
 
-static int pc_start_boot_processor(struct pc *pc, const struct boot_entry *entry, struct error **err)
+/* All CPUs as firmware leaves them; the boot processor at the kernel's entry, the others waiting to be started. */
+static int pc_set_processors(struct pc *pc, const struct boot_entry *entry, struct error **err)
 {
     struct cpu_state *state HDL_AUTO_FREE = malloc(sizeof(*state));
-    int ret;
 
     if (!state) {
         return error_set(err, -ENOMEM, "out of memory");
     }
-    ret = vcpu_get_state(pc->vm->vcpus[0], state, err);
-    if (ret < 0) {
-        return ret;
+    for (unsigned i = 0; i < pc->env.config->cpus; i++) {
+        int ret = vcpu_get_state(pc->vm->vcpus[i], state, err);
+
+        if (ret < 0) {
+            return ret;
+        }
+        boot_cpu_firmware_set(state);
+        if (i == 0) {
+            boot_cpu_entry_set(state, entry);
+        }
+        ret = vcpu_set_state(pc->vm->vcpus[i], state, err);
+        if (ret < 0) {
+            return ret;
+        }
     }
-    boot_cpu_state_set(state, entry);
-    return vcpu_set_state(pc->vm->vcpus[0], state, err);
+    return 0;
 }
 
 static enum boot_unpack pc_choose_unpack(const struct pc *pc)
@@ -100,7 +110,7 @@ int pc_boot(struct pc *pc, const struct boot_images *images, struct error **err)
     if (pci_bus_assign(&pc->pci.bus, memory, memory64, io) < 0) {
         log_warn("not all PCI devices' memory fits below their windows; the guest has to place it");
     }
-    return pc_start_boot_processor(pc, &entry, err);
+    return pc_set_processors(pc, &entry, err);
 }
 
 bool pc_is_idle(struct pc *pc)

@@ -52,3 +52,10 @@ run_in_initrd() {
 said() {
     grep -qF -- "$1" console || fail "the console never said: $1"
 }
+
+# no_warnings [PATTERN]: the console must have none of the kernel's, as dmesg -r shows them, with PATTERN in it. A busy host
+# disturbs a guest's sense of time; what the guest says of that is no fault of the machine's.
+no_warnings() {
+    ! grep -aE '^<[0-4]>' console | grep -vE 'hrtimer|clock|tsc:|APIC calibration|on the kernel command line' |
+        grep -E "${1:-.}" || fail 'the kernel warns'
+}

@@ -146,6 +146,53 @@ static void test_controllers_in_the_machine(void **state)
     test_reset_then_power_off(state);
 }
 
+/* CPU 1, started twice after power-on and twice after a reset, finds memory types as firmware leaves them. */
+static void test_memory_types(void **state)
+{
+    static const uint8_t code[] = {
+        0xBE, 0x8B, 0x00, 0x20, 0x00,                   /* mov esi, other */
+        0xBF, 0x00, 0x80, 0x00, 0x00,                   /* mov edi, 0x8000 */
+        0xB9, 0x15, 0x00, 0x00, 0x00,                   /* mov ecx, its length */
+        0xF3, 0xA4,                                     /* rep movsb */
+        0xB3, 0x02,                                     /* mov bl, 2 */
+        0x83, 0x25, 0x00, 0x70, 0x00, 0x00, 0x00,       /* again: and dword [0x7000], 0 */
+        0xB8, 0x00, 0x03, 0xE0, 0xFE,                   /* mov eax, the interrupt command register */
+        0xC7, 0x40, 0x10, 0x00, 0x00, 0x00, 0x01,       /* mov dword [eax + 16], to CPU 1 */
+        0xC7, 0x00, 0x00, 0x45, 0x00, 0x00,             /* mov dword [eax], INIT */
+        0xC7, 0x00, 0x08, 0x46, 0x00, 0x00,             /* mov dword [eax], start-up at 0x8000 */
+        0xF3, 0x90,                                     /* wait: pause */
+        0xA1, 0x00, 0x70, 0x00, 0x00,                   /* mov eax, [0x7000] */
+        0x85, 0xC0,                                     /* test eax, eax */
+        0x79, 0xF5,                                     /* jns wait */
+        0x3D, 0x06, 0x08, 0x00, 0x80,                   /* cmp eax, bit 31 and enabled, write-back */
+        0x75, 0x1E,                                     /* jne bad */
+        0xFE, 0xCB,                                     /* dec bl */
+        0x75, 0xCB,                                     /* jnz again */
+        0xFF, 0x05, 0x00, 0x00, 0x30, 0x00,             /* inc dword [0x300000], which a reset leaves alone */
+        0x83, 0x3D, 0x00, 0x00, 0x30, 0x00, 0x02,       /* cmp dword [0x300000], 2 */
+        0xB0, 0x01,                                     /* mov al, 1 */
+        0x74, 0x0B,                                     /* je tell */
+        0x66, 0xBA, 0xF9, 0x0C, 0xB0, 0x06, 0xEE,       /* out 0xcf9, 6 */
+        0xEB, 0xFE,                                     /* jmp . */
+        0xB0, 0x02,                                     /* bad: mov al, 2 */
+        0x66, 0xBA, 0x01, 0x05, 0xEE,                   /* tell: out 0x501, al */
+        0xEB, 0xFE,                                     /* jmp . */
+        0x66, 0xB9, 0xFF, 0x02, 0x00, 0x00, 0x0F, 0x32, /* other, 16-bit: mov ecx, IA32_MTRR_DEF_TYPE; rdmsr */
+        0x66, 0x0D, 0x00, 0x00, 0x00, 0x80,             /* or eax, bit 31 */
+        0x66, 0xA3, 0x00, 0x70,                         /* mov [0x7000], eax */
+        0xF4, 0xEB, 0xFE,                               /* hlt; jmp . */
+    };
+    static const enum config_irqchip irqchips[] = {CONFIG_IRQCHIP_ON, CONFIG_IRQCHIP_OFF};
+    struct machine_test *test = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(irqchips); i++) {
+        test->config.irqchip = irqchips[i];
+        make_kernel(test, code, sizeof(code));
+        assert_int_equal(run(test), 1 << 1 | 1);
+        unlink(test->path);
+    }
+}
+
 /* A triple fault is a reset; told not to reboot, the machine ends with success. */
 static void test_triple_fault_without_reboot(void **state)
 {
@@ -221,6 +268,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_debug_exit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reset_then_power_off, setup, teardown),
         cmocka_unit_test_setup_teardown(test_controllers_in_the_machine, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_types, setup, teardown),
         cmocka_unit_test_setup_teardown(test_triple_fault_without_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_device_leaves_nothing, setup, teardown),
