@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What guest tests share; tests/guest/run reads it before each. A test starts in an empty folder of its own, with
-# $HEDDLE (the binary) and $GUEST (what scripts/guest-assets made: kernel-cloud/{vmlinuz,vmlinux,initrd}, root.img).
+# $HEDDLE (the binary) and $GUEST (what scripts/guest-assets made: kernel-cloud/{vmlinuz,vmlinux,initrd}, kernel-amd64 with
+# the same, root.img, tools.img).
 
 fail() {
     echo "FAIL: $*"
@@ -22,12 +23,13 @@ new_disk() {
 }
 
 # boot ARG…: run heddle with a kernel, an initrd, no default devices but a serial line, and ARGs; its output, the serial
-# line's included, goes to the file "console" and its status is boot's. Words for the guest's kernel are in $APPEND. A guest
-# that reboots ends heddle, but with NO_REBOOT= (empty) it starts again. $ACCEL is the accelerator (default: heddle's own).
+# line's included, goes to the file "console" and its status is boot's. Words for the guest's kernel are in $APPEND; it is
+# Debian's for clouds, or FLAVOUR=amd64, as KERNEL=vmlinuz or vmlinux. A guest that reboots ends heddle, but with NO_REBOOT=
+# (empty) it starts again. $ACCEL is the accelerator (default: heddle's own).
 boot() {
-    local status=0
-    "$HEDDLE" ${ACCEL:+-accel "$ACCEL"} -nodefaults -display none -serial stdio ${NO_REBOOT--no-reboot} -m 512 -kernel "$GUEST/kernel-cloud/${KERNEL:-vmlinuz}" \
-        -initrd "$GUEST/kernel-cloud/initrd" -append "console=ttyS0 panic=-1 ${APPEND:-}" "$@" >console 2>&1 || status=$?
+    local status=0 kernel="$GUEST/kernel-${FLAVOUR:-cloud}"
+    "$HEDDLE" ${ACCEL:+-accel "$ACCEL"} -nodefaults -display none -serial stdio ${NO_REBOOT--no-reboot} -m 512 \
+        -kernel "$kernel/${KERNEL:-vmlinuz}" -initrd "$kernel/initrd" -append "console=ttyS0 panic=-1 ${APPEND:-}" "$@" >console 2>&1 || status=$?
     tail -n 40 console
     return $status
 }
