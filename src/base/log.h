@@ -44,6 +44,7 @@ void log_warn_limited(struct log_limit *limit, const char *format, ...) HDL_PRIN
     X(MEMORY_REENTRY, "memory_reentry")                                                                                \
     X(DEVICE_LIFE, "device_life")                                                                                      \
     X(DEVICE_HANDOVER, "device_handover")                                                                              \
+    X(LOCKS, "locks")                                                                                                  \
     X(VCPU_EXIT, "vcpu_exit")                                                                                          \
     X(VCPU_KICK, "vcpu_kick")                                                                                          \
     X(VCPU_PAUSE, "vcpu_pause")                                                                                        \

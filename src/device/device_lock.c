@@ -14,6 +14,10 @@
 
 #include "base/log.h"
 #include "device/context.h"
+#include "device/lock_stats.h"
+
+/* What stays in the word when the lock is released. */
+#define WORD_KEPT DEVICE_LOCK_TRACED
 
 /* A handler lasts well under a microsecond: worth waiting for before going to the kernel. */
 #define SPIN_ROUNDS 200
@@ -36,7 +40,7 @@ static bool lock_try(struct device_lock *lock, uint32_t word, uint32_t flags)
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
-void device_lock_slow(struct device_lock *lock)
+static void lock_wait(struct device_lock *lock)
 {
     for (unsigned i = 0; i < SPIN_ROUNDS; i++) {
         if (lock_try(lock, atomic_load_explicit(&lock->word, memory_order_relaxed), 0)) {
@@ -55,10 +59,34 @@ void device_lock_slow(struct device_lock *lock)
             ((word & DEVICE_LOCK_WAITERS) ||
              atomic_compare_exchange_strong_explicit(&lock->word, &word, word | DEVICE_LOCK_WAITERS,
                                                      memory_order_relaxed, memory_order_relaxed))) {
-            /* Returns at once if the word has changed since; WORK coming and going just makes us look again. */
+            /* Returns at once if the word has changed since; other bits coming and going just make us look again. */
             futex_wait(&lock->word, word | DEVICE_LOCK_WAITERS);
         }
     }
+}
+
+/* The holder, at the start of its hold. Not in one step with taking the lock: only the holder's own unlock looks. */
+static void lock_count(struct device_lock *lock, const struct lock_stats_wait *wait, const char *where,
+                       const char *const *subject)
+{
+    /* Acquire: pairs with the release in device_lock_stats_enable. */
+    if (atomic_load_explicit(&lock->word, memory_order_acquire) & DEVICE_LOCK_TRACED) {
+        lock_stats_took(lock, wait, where, subject);
+        atomic_fetch_or_explicit(&lock->word, DEVICE_LOCK_TIMED, memory_order_relaxed);
+    }
+}
+
+void device_lock_slow(struct device_lock *lock, const char *where, const char *const *subject)
+{
+    uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+    struct lock_stats_wait wait = {.contended = word & DEVICE_LOCK_HELD};
+
+    if (wait.contended && (word & DEVICE_LOCK_TRACED)) {
+        wait.holder = lock_stats_holder(lock);
+        wait.asked_ns = lock_stats_now_ns(lock);
+    }
+    lock_wait(lock);
+    lock_count(lock, &wait, where, subject);
 }
 
 /* Appends what has come in, oldest first, to the holder's own list. */
@@ -116,6 +144,15 @@ static unsigned work_run(struct device_lock *lock, unsigned budget)
     return budget;
 }
 
+/* As work_run, and counts. */
+static unsigned work_run_counted(struct device_lock *lock, unsigned budget)
+{
+    unsigned left = work_run(lock, budget);
+
+    lock_stats_ran(lock, budget - left);
+    return left;
+}
+
 static bool work_is_left(struct device_lock *lock)
 {
     return lock->ready_head || atomic_load_explicit(&lock->incoming, memory_order_relaxed);
@@ -131,9 +168,8 @@ void device_unlock_slow(struct device_lock *lock)
         if (word & DEVICE_LOCK_WORK) {
             /* Clear it before looking into the queue: a submit after this sets it again. */
             atomic_fetch_and_explicit(&lock->word, ~DEVICE_LOCK_WORK, memory_order_acquire);
-            budget = work_run(lock, budget);
-            /* Not what came after the last look into the queue: its submitter finds the lock held, and we look again.
-             */
+            budget = unlikely(word & DEVICE_LOCK_TIMED) ? work_run_counted(lock, budget) : work_run(lock, budget);
+            /* What came after the last look into the queue isn't left over: its submitter sets WORK again. */
             if (budget == 0 && work_is_left(lock)) {
                 /* While we still hold the lock: afterwards its device may be gone. */
                 trace(DEVICE_HANDOVER, "batch used up, left to loop '%s'", event_loop_name(lock->loop));
@@ -142,8 +178,11 @@ void device_unlock_slow(struct device_lock *lock)
             continue;
         }
         lock_debug_release(&lock->debug);
+        if (unlikely(word & DEVICE_LOCK_TIMED)) {
+            lock_stats_release(lock);
+        }
         /* Release: pairs with the acquire of the next holder. */
-        if (atomic_compare_exchange_strong_explicit(&lock->word, &word, 0, memory_order_release,
+        if (atomic_compare_exchange_strong_explicit(&lock->word, &word, word & WORD_KEPT, memory_order_release,
                                                     memory_order_relaxed)) {
             if (word & DEVICE_LOCK_WAITERS) {
                 futex_wake_one(&lock->word);
@@ -173,6 +212,7 @@ static void lock_kick(struct device_lock *lock)
 
     if (!(old & DEVICE_LOCK_HELD)) {
         lock_debug_took(&lock->debug, HDL_WHERE);
+        lock_count(lock, &(const struct lock_stats_wait){0}, "deferred work", NULL);
         device_unlock_slow(lock);
     }
 }
@@ -220,13 +260,16 @@ void device_lock_init(struct device_lock *lock, const char *name, struct event_l
     if (loop) {
         bh_init(&lock->continuation, loop, lock_continue, lock);
     }
+    lock->name = name;
+    lock_stats_init(lock);
     lock_debug_init(&lock->debug, name, LOCK_RANK_DEVICE);
 }
 
 void device_lock_destroy(struct device_lock *lock)
 {
-    assert(atomic_load_explicit(&lock->word, memory_order_acquire) == 0);
+    assert((atomic_load_explicit(&lock->word, memory_order_acquire) & ~WORD_KEPT) == 0);
     assert(!work_is_left(lock));
+    lock_stats_destroy(lock);
     if (lock->loop) {
         bh_destroy(&lock->continuation);
     }

@@ -12,12 +12,19 @@
  *   HELD     somebody owns the lock
  *   WAITERS  somebody may sleep in the kernel on this word
  *   WORK     work was queued since the holder last looked; WORK implies HELD
+ *   TRACED   statistics are on (lock_stats.h): whoever takes the lock counts, in the slow paths. Set and cleared at any
+ *            time by any thread; everybody else leaves it as it is
+ *   TIMED    the present holder took it while TRACED was set; TIMED implies HELD. Set by the holder, gone with HELD
  *
  *   lock     0 -> HELD, by compare-and-swap; else spin a little, set WAITERS and sleep
  *   submit   queue the work, then fetch_or(HELD | WORK). HELD was clear: the lock is ours, run the queue, unlock.
  *            HELD was set: the holder can't leave without seeing WORK
- *   unlock   WORK set: clear it, run the queue (a bounded batch), look again. WORK clear: compare-and-swap to 0, wake
- *            a sleeper if WAITERS was set. A submit between the two makes the compare-and-swap fail
+ *   unlock   WORK set: clear it, run the queue (a bounded batch), look again. WORK clear: compare-and-swap to what is
+ *            left of TRACED, wake a sleeper if WAITERS was set. A submit between the two makes the compare-and-swap
+ * fail
+ *
+ * The fast paths know 0 and HELD only: any other bit makes their compare-and-swap fail, TRACED and TIMED too, which is
+ * why statistics cost nothing while they are off.
  *
  * The batch is bounded so that a vCPU is never held hostage by a busy backend: what is left over goes to the lock's
  * event loop, which carries on by the same protocol and never waits for the lock either. Order is kept in all cases:
@@ -38,10 +45,12 @@
 #include "device/context.h"
 #include "event/event_loop.h"
 
+struct lock_counters;
 struct lock_work;
 
 /*
- * word, incoming: any thread, atomically. ready_*: the holder. loop, budget, debug: immutable after init.
+ * word, incoming, counters: any thread, atomically. ready_*: the holder. loop, budget, name, debug: immutable after
+ * init.
  */
 struct HDL_CAPABILITY("device lock") device_lock {
     _Atomic uint32_t word;
@@ -51,6 +60,8 @@ struct HDL_CAPABILITY("device lock") device_lock {
     struct lock_work **ready_tail;
     struct event_loop *loop; /* NULL: no loop takes left-overs, the batch isn't bounded */
     struct bh continuation;
+    const char *name;
+    struct lock_counters *_Atomic counters; /* lock_stats.h; NULL until statistics are first on */
     struct lock_debug debug;
 } HDL_CACHE_ALIGNED;
 
@@ -68,15 +79,21 @@ void device_lock_init(struct device_lock *lock, const char *name, struct event_l
 /* Loop thread (or the loop isn't running); the lock is free, its queue empty, and nobody can reach it any more. */
 void device_lock_destroy(struct device_lock *lock);
 
-/* The general forms; those that the fast paths inline are below. */
-void device_lock_slow(struct device_lock *lock);
+/* The general forms; those that the fast paths inline are below. where, subject: for statistics only. */
+void device_lock_slow(struct device_lock *lock, const char *where, const char *const *subject);
 void device_unlock_slow(struct device_lock *lock);
 
 #define DEVICE_LOCK_HELD    1u
 #define DEVICE_LOCK_WAITERS 2u
 #define DEVICE_LOCK_WORK    4u
+#define DEVICE_LOCK_TRACED  8u
+#define DEVICE_LOCK_TIMED   16u
 
-static inline void device_lock_acquire_at(struct device_lock *lock, const char *where)
+/*
+ * subject: where statistics find the name of what the lock is taken for (an access: its region's), or NULL. It is read
+ * while the lock is held, and what it points to must live as long as that. `where` is a constant.
+ */
+static inline void device_lock_acquire_at(struct device_lock *lock, const char *where, const char *const *subject)
     HDL_ACQUIRE(lock) HDL_LOCK_PRIMITIVE
 {
     uint32_t expected = 0;
@@ -85,14 +102,15 @@ static inline void device_lock_acquire_at(struct device_lock *lock, const char *
     /* Acquire: pairs with the release in device_lock_release and device_unlock_slow. */
     if (unlikely(!atomic_compare_exchange_strong_explicit(&lock->word, &expected, DEVICE_LOCK_HELD,
                                                           memory_order_acquire, memory_order_relaxed))) {
-        device_lock_slow(lock);
+        device_lock_slow(lock, where, subject);
     }
     lock_debug_took(&lock->debug, where);
     device_context_enter();
 }
 
 /* Never from within a handler of another device: a thread holds at most one device lock. */
-#define device_lock_acquire(lock) device_lock_acquire_at((lock), HDL_WHERE)
+#define device_lock_acquire(lock)              device_lock_acquire_at((lock), HDL_WHERE, NULL)
+#define device_lock_acquire_for(lock, subject) device_lock_acquire_at((lock), HDL_WHERE, (subject))
 
 static inline void device_lock_release(struct device_lock *lock) HDL_RELEASE(lock) HDL_LOCK_PRIMITIVE
 {
@@ -100,7 +118,8 @@ static inline void device_lock_release(struct device_lock *lock) HDL_RELEASE(loc
 
     device_context_leave();
     /*
-     * Release: pairs with the acquire of the next holder. Plain HELD means nobody waits and no work came. The checker
+     * Release: pairs with the acquire of the next holder. Plain HELD means nobody waits, no work came, and nobody
+     * counts. The checker
      * is told in the slow path only after the work has run, because the work runs under the lock.
      */
 #ifndef HDL_LOCK_DEBUG

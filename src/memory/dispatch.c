@@ -260,7 +260,7 @@ static inline __attribute__((always_inline)) enum access_result dispatch_io(cons
         return ACCESS_UNASSIGNED;
     }
     hdl_rcu_read_unlock();
-    device_lock_acquire(lock);
+    device_lock_acquire_for(lock, &region->name);
     if (unlikely(atomic_load_explicit(&owner->write_buffer, memory_order_relaxed)) && lock == owner->lock) {
         device_flush_writes(owner);
     }

@@ -3,23 +3,26 @@
  * The device lock's hand-over protocol (src/device/device_lock.h), step by step.
  *
  * Processes: two lockers (vCPUs that dispatch: lock, handler, unlock; the first submits work from inside its handler),
- * an event loop that submits two works, a thread inside another device that submits one, and the lock's own loop,
- * which continues what was left to it. BUDGET is 1, so that there are left-overs at once.
+ * an event loop that submits one, a thread inside another device that submits one, the lock's own loop, which continues
+ * what was left to it, and one that switches statistics off and on again. BUDGET is 1, so that there are left-overs at
+ * once. That one thread's works keep their order follows from the order of pushes. 14.2 million states.
  *
  * Checked:
  *   - at most one process is inside the lock, and only it takes from the queue (assertions)
  *   - no work is run twice or out of the order of pushes (assertion in run_one)
  *   - none is lost: when everybody has ended, all works have run and the lock is free (assertion in the loop)
  *   - no sleeper is forgotten and nobody is stuck (no invalid end state)
+ *   - a hold whose begin was counted is counted at its end, and no other; TRACED stays as it was last set (assertions)
  *
  * Each atomic instruction of the C code is one atomic or d_step here; everything between may interleave.
  */
-#define WORKS  4
-#define OTHERS 4 /* processes beside the loop */
+#define WORKS  3
+#define OTHERS 5 /* processes beside the loop */
 #define BUDGET 1
 
 /* The word. */
-bool held, waiters, work;
+bool held, waiters, work, timed;
+bool traced = true;
 
 /* The queue: `incoming` in the order of pushes, then the holder's own `ready`. */
 byte incoming[WORKS];
@@ -33,6 +36,7 @@ byte inside;    /* holders of the lock */
 byte sleepers;  /* in futex_wait */
 byte woken;     /* wake-ups on their way to a sleeper */
 bool scheduled; /* the continuation, on the loop */
+bool counted;   /* lock_stats_took was called for the present hold */
 byte ended;
 
 inline enter() {
@@ -40,12 +44,24 @@ inline enter() {
     assert(inside == 1)
 }
 
+/* lock_count, by the holder */
+inline count() {
+    if
+    :: atomic { traced -> assert(!counted); counted = true; timed = true }
+    :: atomic { !traced -> skip }
+    fi
+}
+
 /* device_lock_acquire, then device_lock_slow: waiters is kept set by those who have slept. */
 inline lock() {
     do
+    :: atomic { (!held && !waiters && !traced && !slept) -> held = true; enter() };
+       break
     :: atomic { (!held && !slept) -> held = true; enter() };
+       count();
        break
     :: atomic { (!held && slept) -> held = true; waiters = true; enter() };
+       count();
        break
     :: atomic { held -> waiters = true };
        slept = true;
@@ -83,12 +99,18 @@ inline run_one() {
     }
 }
 
-/* device_unlock_slow */
+/* device_lock_release, then device_unlock_slow */
 inline unlock() {
-    budget = BUDGET;
+    if
+    :: atomic { (!waiters && !work && !traced && !timed) -> assert(!counted); held = false; inside-- }
+    :: atomic { !(!waiters && !work && !traced && !timed) -> budget = BUDGET }; unlock_slow()
+    fi
+}
+
+inline unlock_slow() {
     do
     :: work ->
-        d_step { work = false; dry = false };
+        work = false;
         do
         :: (budget > 0 && !dry) -> run_one()
         :: else -> break
@@ -96,12 +118,15 @@ inline unlock() {
         if
         :: (budget == 0 && (ready_head < ready_tail || incoming_count > 0)) -> scheduled = true
         :: else -> skip
-        fi
+        fi;
+        dry = false
     :: !work ->
-        saw_waiters = waiters;
+        d_step { saw_waiters = waiters; saw_traced = traced };
+        assert(timed == counted);
         /* the compare-and-swap of the whole word */
         if
-        :: atomic { (!work && waiters == saw_waiters) -> held = false; waiters = false; inside-- };
+        :: atomic { (!work && waiters == saw_waiters && traced == saw_traced) ->
+               held = false; waiters = false; timed = false; counted = false; inside-- };
            if
            :: saw_waiters ->
                d_step {
@@ -112,8 +137,9 @@ inline unlock() {
                }
            :: else -> skip
            fi;
+           d_step { budget = 0; saw_waiters = false; saw_traced = false };
            break
-        :: atomic { (work || waiters != saw_waiters) -> skip }
+        :: atomic { (work || waiters != saw_waiters || traced != saw_traced) -> skip }
         fi
     od
 }
@@ -138,7 +164,7 @@ inline kick() {
         fi
     };
     if
-    :: !was_held -> unlock()
+    :: !was_held -> count(); budget = BUDGET; unlock_slow()
     :: else -> skip
     fi
 }
@@ -153,7 +179,7 @@ inline kick_from_inside() {
 
 proctype locker(bool submits) {
     byte budget, taken;
-    bool dry, saw_waiters, slept;
+    bool dry, saw_waiters, saw_traced, slept;
 
     lock();
     if
@@ -166,10 +192,8 @@ proctype locker(bool submits) {
 
 proctype submitter() {
     byte budget, taken;
-    bool dry, saw_waiters, was_held;
+    bool dry, saw_waiters, saw_traced, was_held;
 
-    push();
-    kick();
     push();
     kick();
     ended++
@@ -181,9 +205,16 @@ proctype submitter_inside_another() {
     ended++
 }
 
+/* device_lock_stats_disable, then device_lock_stats_enable */
+proctype switcher() {
+    traced = false;
+    traced = true;
+    ended++
+}
+
 proctype loop() {
     byte budget, taken;
-    bool dry, saw_waiters, was_held;
+    bool dry, saw_waiters, saw_traced, was_held;
 
     do
     :: atomic { scheduled -> scheduled = false };
@@ -192,7 +223,8 @@ proctype loop() {
        break
     od;
     assert(ran == WORKS);
-    assert(!held && !work && sleepers == 0)
+    assert(!held && !work && sleepers == 0);
+    assert(traced && !timed && !counted)
 }
 
 init {
@@ -201,6 +233,7 @@ init {
         run locker(false);
         run submitter();
         run submitter_inside_another();
+        run switcher();
         run loop()
     }
 }

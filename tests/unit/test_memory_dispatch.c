@@ -5,6 +5,7 @@
  */
 #include <sched.h>
 
+#include "device/lock_stats.h"
 #include "memory_fixture.h"
 
 #define BYTES 24
@@ -485,6 +486,25 @@ static void test_reentry_is_refused(void **state)
     memory_fixture_destroy(&fixture);
 }
 
+static void test_lock_stats_name_the_region(void **state)
+{
+    struct memory_fixture fixture;
+    struct test_device *device;
+    struct lock_stats stats;
+    uint64_t value;
+
+    memory_fixture_init(&fixture);
+    device = test_device_plug(&fixture, &plain_ops, 0, 0, NULL);
+    assert_int_equal(device_lock_stats_enable(device->device.lock), 0);
+    assert_int_equal(test_read(&fixture, 0, 4, &value), ACCESS_OK);
+    device_lock_stats_read(device->device.lock, &stats);
+    assert_int_equal(stats.acquisitions, 1);
+    assert_non_null(strstr(stats.hold.where, "dispatch.c:"));
+    assert_string_equal(stats.hold.subject, device->region.name);
+    test_device_pull(device);
+    memory_fixture_destroy(&fixture);
+}
+
 /* --- legacy_lock ------------------------------------------------------------------------------------------------ */
 
 #define LEGACY_TURNS 200 /* how often the writers must have alternated */
@@ -627,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_leaving_device_is_not_there),
         cmocka_unit_test(test_access_waits_after_its_handler),
         cmocka_unit_test(test_reentry_is_refused),
+        cmocka_unit_test(test_lock_stats_name_the_region),
         cmocka_unit_test(test_legacy_devices_take_turns),
     };
     int failed;
