@@ -5,11 +5,14 @@
  * Every lock carries a rank. A thread may take a lock only if its rank is strictly inner to (numerically above) that
  * of every lock the thread holds. With HDL_LOCK_DEBUG a violation aborts the process and names both locks, both places
  * and the thread; without it, everything here compiles to nothing.
+ *
+ * For a watchdog, every thread also shows which locks it holds and which it wants (rank_dump_all).
  */
 #ifndef HDL_BASE_RANK_H
 #define HDL_BASE_RANK_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Outermost first. */
 enum lock_rank {
@@ -47,6 +50,16 @@ void lock_debug_assert(const struct lock_debug *lock, bool held, const char *whe
 /* Aborts if the calling thread holds any lock: for calls that may block, and for entering the guest. */
 void lock_debug_assert_none(const char *where);
 
+/* For base/thread.c: the calling thread appears in rank_dump_all from here to there. The name is copied. */
+void rank_thread_register(const char *name);
+void rank_thread_unregister(void);
+/*
+ * A line for each registered thread: the locks it holds, outermost first, and the one it is about to take or waits for.
+ * Any thread, at any time, whatever it holds itself. Each line is true of some moment during the call. Threads that
+ * start or end wait meanwhile.
+ */
+void rank_dump_all(FILE *file);
+
 #else
 
 static inline void lock_debug_init(struct lock_debug *lock, const char *name, enum lock_rank rank)
@@ -65,6 +78,15 @@ static inline void lock_debug_assert(const struct lock_debug *lock, bool held, c
 {
 }
 static inline void lock_debug_assert_none(const char *where)
+{
+}
+static inline void rank_thread_register(const char *name)
+{
+}
+static inline void rank_thread_unregister(void)
+{
+}
+static inline void rank_dump_all(FILE *file)
 {
 }
 

@@ -17,8 +17,10 @@ static void *thread_entry(void *opaque)
 
     pthread_setname_np(pthread_self(), thread->name);
     rcu_register_thread();
+    rank_thread_register(thread->name);
     thread->run(thread->opaque);
     hdl_assert_unlocked();
+    rank_thread_unregister();
     rcu_unregister_thread();
     return NULL;
 }
@@ -50,9 +52,11 @@ void hdl_thread_join(struct hdl_thread *thread)
 void hdl_thread_register_main(void)
 {
     rcu_register_thread();
+    rank_thread_register("main");
 }
 
 void hdl_thread_unregister_main(void)
 {
+    rank_thread_unregister();
     rcu_unregister_thread();
 }

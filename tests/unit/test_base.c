@@ -145,10 +145,159 @@ static void test_rank_checker(void **state)
     assert_died_saying(wait_with_lock_held, (const char *const[]){"no lock may be held", "'outer'", NULL});
 }
 
+/* --- what a watchdog sees ----------------------------------------------------------------------------------------- */
+
+struct stuck {
+    struct hdl_mutex outer, inner;
+    pthread_barrier_t begun, end;
+};
+
+/* What rank_dump_all writes now, to be freed. */
+static char *dump_text(void)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *file = open_memstream(&text, &length);
+
+    assert_non_null(file);
+    rank_dump_all(file);
+    fclose(file);
+    return text;
+}
+
+static void hold_both(void *opaque)
+{
+    struct stuck *stuck = opaque;
+
+    hdl_mutex_lock_at(&stuck->outer, "first.c:11");
+    hdl_mutex_lock_at(&stuck->inner, "second.c:22");
+    pthread_barrier_wait(&stuck->begun);
+    pthread_barrier_wait(&stuck->end);
+    hdl_mutex_unlock(&stuck->outer); /* not the last one first */
+    hdl_mutex_unlock(&stuck->inner);
+}
+
+static void want_outer(void *opaque)
+{
+    struct stuck *stuck = opaque;
+
+    hdl_mutex_lock_at(&stuck->outer, "third.c:33");
+    hdl_mutex_unlock(&stuck->outer);
+}
+
+static void test_dump_names_locks(void **state)
+{
+    const char *const wants = "thread 'waits': holds nothing; wants 'outer lock' (rank 10) at third.c:33\n";
+    struct hdl_thread holder, waiter;
+    struct stuck stuck;
+    char *text;
+
+    hdl_mutex_init(&stuck.outer, "outer lock", LOCK_RANK_CONFIG);
+    hdl_mutex_init(&stuck.inner, "inner lock", LOCK_RANK_DEVICE);
+    pthread_barrier_init(&stuck.begun, NULL, 2);
+    pthread_barrier_init(&stuck.end, NULL, 2);
+    assert_int_equal(hdl_thread_start(&holder, "holds", hold_both, &stuck, NULL), 0);
+    pthread_barrier_wait(&stuck.begun);
+    assert_int_equal(hdl_thread_start(&waiter, "waits", want_outer, &stuck, NULL), 0);
+    for (text = dump_text(); !strstr(text, wants); text = dump_text()) {
+        free(text);
+    }
+    assert_non_null(strstr(text,
+                           "thread 'holds': holds 'outer lock' (rank 10) at first.c:11, 'inner lock' (rank 20) at "
+                           "second.c:22\n"));
+    free(text);
+    pthread_barrier_wait(&stuck.end);
+    hdl_thread_join(&holder);
+    hdl_thread_join(&waiter);
+    text = dump_text();
+    assert_null(strstr(text, "'holds'"));
+    assert_null(strstr(text, "'waits'"));
+    free(text);
+}
+
+#define DUMP_ROUNDS 300
+
+/* Locks come and go with their names, and so do threads. */
+static void take_and_release(void *opaque)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        char *name = strdup(i & 1 ? "an odd lock" : "even");
+        struct hdl_mutex lock;
+
+        assert_non_null(name);
+        hdl_mutex_init(&lock, name, LOCK_RANK_LEAF);
+        hdl_mutex_lock_at(&lock, i & 1 ? "odd.c:1" : "even.c:2");
+        hdl_mutex_unlock(&lock);
+        hdl_mutex_destroy(&lock);
+        memset(name, 'x', strlen(name));
+        free(name);
+    }
+}
+
+static void start_threads(void *opaque)
+{
+    _Atomic bool *stop = opaque;
+
+    while (!atomic_load(stop)) {
+        struct hdl_thread threads[2];
+
+        for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+            assert_int_equal(hdl_thread_start(&threads[i], "short", take_and_release, NULL, NULL), 0);
+        }
+        for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+            hdl_thread_join(&threads[i]);
+        }
+    }
+}
+
+static void test_dump_while_all_moves(void **state)
+{
+    static const char *const lines[] = {
+        "thread 'starter': holds nothing",
+        "thread 'short': holds nothing",
+        "thread 'short': takes and releases locks",
+        "thread 'short': holds 'an odd lock' (rank 60) at odd.c:1",
+        "thread 'short': holds 'even' (rank 60) at even.c:2",
+        "thread 'short': holds nothing; wants 'an odd lock' (rank 60) at odd.c:1",
+        "thread 'short': holds nothing; wants 'even' (rank 60) at even.c:2",
+    };
+    _Atomic bool stop = false;
+    struct hdl_thread starter;
+
+    assert_int_equal(hdl_thread_start(&starter, "starter", start_threads, &stop, NULL), 0);
+    for (unsigned round = 0; round < DUMP_ROUNDS; round++) {
+        char *text = dump_text();
+        char *rest = text;
+        char *line;
+
+        while ((line = strsep(&rest, "\n")) && *line) {
+            unsigned i = 0;
+
+            while (i < ARRAY_SIZE(lines) && strcmp(line, lines[i]) != 0) {
+                i++;
+            }
+            if (i == ARRAY_SIZE(lines)) {
+                fail_msg("a line that was never true: %s", line);
+            }
+        }
+        free(text);
+    }
+    atomic_store(&stop, true);
+    hdl_thread_join(&starter);
+}
+
 #else
 static void test_rank_checker(void **state)
 {
     print_message("built without the rank checker\n");
+    skip();
+}
+static void test_dump_names_locks(void **state)
+{
+    skip();
+}
+static void test_dump_while_all_moves(void **state)
+{
     skip();
 }
 #endif
@@ -508,9 +657,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rank_checker), /* first: it forks, and no thread may exist yet */
-        cmocka_unit_test(test_right_order),  cmocka_unit_test(test_gate),  cmocka_unit_test(test_gate_hammer),
-        cmocka_unit_test(test_refcount),     cmocka_unit_test(test_error), cmocka_unit_test(test_log_and_trace),
-        cmocka_unit_test(test_spelling),     cmocka_unit_test(test_forms), cmocka_unit_test(test_options),
+        cmocka_unit_test(test_dump_names_locks),
+        cmocka_unit_test(test_dump_while_all_moves),
+        cmocka_unit_test(test_right_order),
+        cmocka_unit_test(test_gate),
+        cmocka_unit_test(test_gate_hammer),
+        cmocka_unit_test(test_refcount),
+        cmocka_unit_test(test_error),
+        cmocka_unit_test(test_log_and_trace),
+        cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_options),
         cmocka_unit_test(test_rcu),
     };
 
