@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "hw/acpi/pci_hotplug.h"
 #include "hw/acpi/pm.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/serial.h"
@@ -42,6 +43,7 @@ const struct device_type *const device_types[] = {
     &hpet_device_type,
     &i8042_device_type,
     &acpi_pm_device_type,
+    &acpi_pci_hotplug_type,
     &pmtimer_device_type,
     &fw_cfg_device_type,
     NULL,

@@ -239,6 +239,25 @@ static int pc_add_pm(struct pc *pc, struct error **err)
     return pc_add_device(pc, timer, err);
 }
 
+static int pc_add_hotplug(struct pc *pc, struct error **err)
+{
+    struct device *device = pc_create_device(pc, &acpi_pci_hotplug_type, err);
+    int ret;
+
+    if (!device) {
+        return -ENOMEM;
+    }
+    pc->hotplug = (struct acpi_pci_hotplug *)device;
+    pc->hotplug->base = PC_PORT_PCI_HOTPLUG;
+    pc->hotplug->pm = pc->pm;
+    pc->hotplug->hotplug.listener = pc->env.hotplug_listener;
+    ret = pc_add_device(pc, device, err);
+    if (ret == 0) {
+        pc->pci.bus.hotplug = &pc->hotplug->hotplug;
+    }
+    return ret;
+}
+
 static int64_t pc_rtc_seconds(const struct machine_config *config)
 {
     if (config->rtc_base == CONFIG_RTC_DATE) {
@@ -318,8 +337,8 @@ static int pc_add_i8042(struct pc *pc, struct error **err)
 /* What every board has, in this order. */
 static int pc_init_devices(struct pc *pc, struct error **err)
 {
-    int (*const add[])(struct pc *, struct error **) = {pc_intc_add, pc_add_rtc,   pc_add_hpet,
-                                                        pc_add_pm,   pc_add_i8042, pc_add_fw_cfg};
+    int (*const add[])(struct pc *, struct error **) = {pc_intc_add,    pc_add_rtc,   pc_add_hpet,  pc_add_pm,
+                                                        pc_add_hotplug, pc_add_i8042, pc_add_fw_cfg};
 
     for (size_t i = 0; i < ARRAY_SIZE(add); i++) {
         int ret = add[i](pc, err);

@@ -5,6 +5,7 @@
 
 #include "device/device.h"
 #include "machine/device_set.h"
+#include "hw/acpi/pci_hotplug.h"
 #include "hw/acpi/pm.h"
 #include "hw/isa.h"
 #include "hw/misc/fw_cfg.h"
@@ -55,6 +56,7 @@ struct pc {
     struct pc_intc intc;
     struct pci_host pci;
     struct acpi_pm *pm;
+    struct acpi_pci_hotplug *hotplug; /* of the root bus */
     struct rtc *rtc;
     struct device_set devices;
 };

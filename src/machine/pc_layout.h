@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where things are in the PC's address spaces. Read by the C compiler and by iasl's preprocessor (acpi/dsdt.asl), so
- * that there is one truth: plain numbers only.
+ * Where things are in the PC's address spaces. Read by the C compiler, also for acpi/dsdt.asl, so that there is one
+ * truth: plain numbers only.
  *
  *   0                  RAM; the lowest 192 KiB hold the boot structures, which the guest may reuse
  *   0x0009FC00         EBDA, reserved
@@ -54,21 +54,29 @@
 #define PC_PCI_MMIO64_SIZE 0x800000000
 
 /* I/O ports */
-#define PC_PORT_I8042       0x0060
-#define PC_PORT_RTC         0x0070
-#define PC_PORT_DEBUGCON    0x0402
-#define PC_PORT_SERIAL0     0x03F8
-#define PC_PORT_SERIAL1     0x02F8
-#define PC_PORT_SERIAL2     0x03E8
-#define PC_PORT_SERIAL3     0x02E8
-#define PC_PORT_FW_CFG      0x0510
-#define PC_PORT_PM          0x0600
-#define PC_PORT_PM_TIMER    0x0608
-#define PC_PORT_GPE0        0x0620
-#define PC_PORT_PCI_CONFIG  0x0CF8
-#define PC_PORT_RESET       0x0CF9
-#define PC_PORT_PCI_IO      0xC000
-#define PC_PORT_PCI_IO_SIZE 0x4000
+#define PC_PORT_I8042            0x0060
+#define PC_PORT_RTC              0x0070
+#define PC_PORT_DEBUGCON         0x0402
+#define PC_PORT_SERIAL0          0x03F8
+#define PC_PORT_SERIAL1          0x02F8
+#define PC_PORT_SERIAL2          0x03E8
+#define PC_PORT_SERIAL3          0x02E8
+#define PC_PORT_FW_CFG           0x0510
+#define PC_PORT_PM               0x0600
+#define PC_PORT_PM_TIMER         0x0608
+#define PC_PORT_GPE0             0x0620
+#define PC_PORT_PCI_CONFIG       0x0CF8
+#define PC_PORT_RESET            0x0CF9
+#define PC_PORT_PCI_LOW          0x0D00
+#define PC_PORT_PCI_LOW_LAST     0xADFF
+#define PC_PORT_PCI_LOW_SIZE     0xA100
+#define PC_PORT_PCI_HOTPLUG      0xAE00
+#define PC_PORT_PCI_HOTPLUG_SIZE 0x0020
+#define PC_PORT_PCI_HIGH         0xAE20
+#define PC_PORT_PCI_HIGH_SIZE    0x51E0
+/* What devices are given at power-on */
+#define PC_PORT_PCI_IO      0xB000
+#define PC_PORT_PCI_IO_SIZE 0x5000
 
 /* Global system interrupts */
 #define PC_GSI_SERIAL_EVEN 3

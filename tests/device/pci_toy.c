@@ -113,6 +113,7 @@ static const struct property toy_properties[] = {PCI_DEVICE_PROPERTIES(struct to
 
 const struct device_type toy_type = {
     .name = "toy",
+    .user_creatable = true,
     .bus = "PCI",
     .size_bytes = sizeof(struct toy),
     .properties = toy_properties,

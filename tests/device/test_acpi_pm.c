@@ -98,6 +98,20 @@ static void test_general_purpose_events(void **state)
     assert_int_equal(rig_in(rig, GPE + 2, 2), 0x1234);
     assert_int_equal(rig_in(rig, GPE, 4), 0x12340000);
     assert_false(rig->irqs[9].level);
+    assert_true(acpi_pm_gpe_is_enabled(pm, 2) && !acpi_pm_gpe_is_enabled(pm, 0));
+    acpi_pm_raise_gpe(pm, 0);
+    assert_int_equal(rig_in(rig, GPE, 2), 1);
+    assert_false(rig->irqs[9].level);
+    /* From inside another device, or its own lock's holder: as soon as it can. */
+    device_lock(&pm->isa.device);
+    acpi_pm_raise_gpe(pm, 2);
+    acpi_pm_raise_gpe(pm, 15);
+    device_unlock(&pm->isa.device);
+    rig_settle(rig);
+    assert_int_equal(rig_in(rig, GPE, 2), 0x8005);
+    assert_true(rig->irqs[9].level);
+    rig_outb(rig, GPE, 4);
+    assert_int_equal(rig_in(rig, GPE, 2), 0x8001);
     rig_remove(rig, &pm->isa.device);
 }
 

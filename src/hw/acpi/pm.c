@@ -3,8 +3,8 @@
  * PM1 and GPE0 registers. There is no SMI command port: the machine is always in ACPI mode (SCI_EN reads as one). Sleep
  * states other than S5 don't exist, and asking for one does nothing.
  *
- * Everything runs under the device lock; button and timer come as deferred work. A hostile guest can switch its machine
- * off and interrupt itself.
+ * Everything runs under the device lock; button, timer and events come as deferred work. A hostile guest can switch its
+ * machine off and interrupt itself.
  */
 #include "hw/acpi/pm.h"
 
@@ -180,6 +180,14 @@ static void acpi_pm_button(struct device *device, struct device_work *work)
     acpi_pm_update(pm);
 }
 
+static void acpi_pm_gpe_happened(struct device *device, struct device_work *work)
+{
+    struct acpi_pm *pm = acpi_pm_of(device);
+
+    pm->gpe_status |= atomic_exchange_explicit(&pm->gpe_raised, 0, memory_order_relaxed);
+    acpi_pm_update(pm);
+}
+
 static void acpi_pm_timer_expired(struct device *device, struct device_work *work)
 {
     acpi_pm_update(acpi_pm_of(device));
@@ -198,6 +206,23 @@ void acpi_pm_press_power_button(struct acpi_pm *pm)
     (void)device_submit(&pm->isa.device, &pm->button_work);
 }
 
+void acpi_pm_raise_gpe(struct acpi_pm *pm, unsigned bit)
+{
+    /* Relaxed: submitting the work orders it. */
+    atomic_fetch_or_explicit(&pm->gpe_raised, (uint16_t)(1u << bit), memory_order_relaxed);
+    (void)device_submit(&pm->isa.device, &pm->gpe_work);
+}
+
+bool acpi_pm_gpe_is_enabled(struct acpi_pm *pm, unsigned bit)
+{
+    bool is_enabled;
+
+    device_lock(&pm->isa.device);
+    is_enabled = pm->gpe_enable >> bit & 1;
+    device_unlock(&pm->isa.device);
+    return is_enabled;
+}
+
 static int acpi_pm_realize(struct device *device, struct error **err)
 {
     struct acpi_pm *pm = acpi_pm_of(device);
@@ -211,6 +236,7 @@ static int acpi_pm_realize(struct device *device, struct error **err)
     pm->timer_ready = true;
     device_work_init(&pm->button_work, device, acpi_pm_button);
     device_work_init(&pm->timer_work, device, acpi_pm_timer_expired);
+    device_work_init(&pm->gpe_work, device, acpi_pm_gpe_happened);
     pm->sci = isa_irq(isa, 9);
     region_init_io(&pm->event_region, "acpi-pm1-event", device, &acpi_pm_event_ops, pm, 4, 0, NULL);
     region_init_io(&pm->control_region, "acpi-pm1-control", device, &acpi_pm_control_ops, pm, 2, 0, NULL);

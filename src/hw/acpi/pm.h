@@ -9,6 +9,8 @@
 #ifndef HDL_HW_ACPI_PM_H
 #define HDL_HW_ACPI_PM_H
 
+#include <stdatomic.h>
+
 #include "hw/isa.h"
 
 #define ACPI_PM_SLEEP_TYPE_S5 5 /* what \_S5 says */
@@ -20,7 +22,8 @@ struct acpi_pm {
     uint16_t gpe_base;     /* GPE0_BLK, 4 ports */
     struct region event_region, control_region, gpe_region;
     struct irq_line sci;
-    struct device_work button_work, timer_work;
+    struct device_work button_work, timer_work, gpe_work;
+    _Atomic uint16_t gpe_raised; /* any thread: general-purpose events that gpe_work is to set */
     struct timer overflow_timer; /* armed while the guest wants the timer's interrupt */
     bool timer_ready;
 
@@ -35,5 +38,9 @@ extern const struct device_type acpi_pm_device_type;
 
 /* A person presses the power button. Any thread that holds no lock of device rank or inner. */
 void acpi_pm_press_power_button(struct acpi_pm *pm);
+/* A general-purpose event (0 to 15) happens. Threads as device_submit's. */
+void acpi_pm_raise_gpe(struct acpi_pm *pm, unsigned bit);
+/* Whether the guest listens to it. Takes the device's lock. */
+bool acpi_pm_gpe_is_enabled(struct acpi_pm *pm, unsigned bit);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * The PC as ACPI describes it (ACPI 6.4): PCI host bridge with its windows and interrupt routing, the devices that
  * can't be found by probing, and power-off. What differs from machine to machine is in a small block of parameters
- * that acpi/tables.c writes at PC_ACPI_PARAMS; all else is constant.
+ * that acpi/tables.c writes at PC_ACPI_PARAMS; all else is constant. The C preprocessor runs over it before iasl does.
  */
 #include "pc_layout.h"
 
@@ -15,6 +15,14 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
         W64L, 64,   // last address,
         W64S, 64,   // size
         SERP, 8,    // bit n: COM(n+1) exists
+    }
+
+    Scope (\_GPE)
+    {
+        Method (_E01, 0, NotSerialized)
+        {
+            \_SB.PCI0.HPCK ()
+        }
     }
 
     // Power-off: the value for SLP_TYP
@@ -36,7 +44,10 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 255, 0, 256)
                 IO (Decode16, PC_PORT_PCI_CONFIG, PC_PORT_PCI_CONFIG, 1, 8)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0, 0x0CF7, 0, 0x0CF8)
-                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0x0D00, 0xFFFF, 0, 0xF300)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0,
+                        PC_PORT_PCI_LOW, PC_PORT_PCI_LOW_LAST, 0, PC_PORT_PCI_LOW_SIZE)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0,
+                        PC_PORT_PCI_HIGH, 0xFFFF, 0, PC_PORT_PCI_HIGH_SIZE)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, 0,
                              PC_PCI_MMIO32, PC_PCI_MMIO32_LAST, 0, PC_PCI_MMIO32_SIZE)
                 QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, Cacheable, ReadWrite, 0,
@@ -54,14 +65,23 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
                 Return (WIND)
             }
 
-            // Nothing that needs the platform's consent is there: the guest is granted nothing.
+            // The guest may have PCI Express ports' hot-plug and power management events, and the capabilities that
+            // those are in (PCI Firmware 3.3, 4.5). Slots of the root bus are this table's own.
             Method (_OSC, 4, NotSerialized)
             {
                 CreateDWordField (Arg3, 0, STAT)
                 If (Arg0 == ToUUID ("33db4d5b-1ff7-401c-9657-7441c03dd766"))
                 {
                     CreateDWordField (Arg3, 8, CTRL)
-                    CTRL = 0
+                    If (Arg1 != 1)
+                    {
+                        STAT |= 8
+                    }
+                    If (CTRL & ~0x15)
+                    {
+                        STAT |= 0x10
+                    }
+                    CTRL &= 0x15
                 }
                 Else
                 {
@@ -84,6 +104,73 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
                 }
                 Return (Local0)
             }
+
+            // ---- Hot-plug of its slots (hw/acpi/pci_hotplug.h) ----
+            OperationRegion (HPIO, SystemIO, PC_PORT_PCI_HOTPLUG, 0x1C)
+            Field (HPIO, DWordAcc, NoLock, WriteAsZeros)
+            {
+                HPUP, 32,   // slots into which something came
+                HPDN, 32,   // slots whose functions are to go
+                HPEJ, 32,   // eject
+                    , 32,
+                HPBU, 32,   // the bus
+                    , 32,
+                HPNO, 32,   // what won't be ejected
+            }
+            Mutex (HPMX, 0)
+
+            Method (HPEX, 1, NotSerialized)
+            {
+                Acquire (HPMX, 0xFFFF)
+                HPBU = 0
+                HPEJ = 1 << Arg0
+                Release (HPMX)
+            }
+
+            // Slot, event, status: only what ends an eject request, and not well (6.3.5.2; 0x83: it goes on)
+            Method (HPST, 3, NotSerialized)
+            {
+                Local0 = Arg2 & 0xFF
+                If ((Arg1 & 0xFF) == 3 && Local0 != 0 && Local0 != 0x83)
+                {
+                    Acquire (HPMX, 0xFFFF)
+                    HPBU = 0
+                    HPNO = 1 << Arg0
+                    Release (HPMX)
+                }
+            }
+
+#define EACH_SLOT(do) \
+    do (S01, 1)  do (S02, 2)  do (S03, 3)  do (S04, 4)  do (S05, 5)  do (S06, 6)  do (S07, 7)  do (S08, 8)  \
+    do (S09, 9)  do (S10, 10) do (S11, 11) do (S12, 12) do (S13, 13) do (S14, 14) do (S15, 15) do (S16, 16) \
+    do (S17, 17) do (S18, 18) do (S19, 19) do (S20, 20) do (S21, 21) do (S22, 22) do (S23, 23) do (S24, 24) \
+    do (S25, 25) do (S26, 26) do (S27, 27) do (S28, 28) do (S29, 29) do (S30, 30) do (S31, 31)
+#define SLOT(name, number) \
+    Device (name) \
+    { \
+        Name (_SUN, number) \
+        Name (_ADR, number << 16) \
+        Method (_EJ0, 1, NotSerialized) { HPEX (_SUN) } \
+        Method (_OST, 3, NotSerialized) { HPST (_SUN, Arg0, Arg1) } \
+    }
+#define TELL(name, number) If (Arg0 & 1 << number) { Notify (name, Arg1) }
+
+            EACH_SLOT (SLOT)
+
+            // Slots, notification
+            Method (HPTL, 2, NotSerialized)
+            {
+                EACH_SLOT (TELL)
+            }
+
+            Method (HPCK, 0, NotSerialized)
+            {
+                Acquire (HPMX, 0xFFFF)
+                HPBU = 0
+                HPTL (HPUP, 1)
+                HPTL (HPDN, 3)
+                Release (HPMX)
+            }
         }
 
         // ---- What the board keeps for itself ----
@@ -96,6 +183,7 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
                 DWordMemory (ResourceConsumer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, 0,
                              PC_ECAM, PC_ECAM_LAST, 0, PC_ECAM_SIZE)
                 IO (Decode16, PC_PORT_PM, PC_PORT_PM, 1, 0x30)
+                IO (Decode16, PC_PORT_PCI_HOTPLUG, PC_PORT_PCI_HOTPLUG, 1, PC_PORT_PCI_HOTPLUG_SIZE)
             })
         }
 
