@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/rank.h"
 #include "base/rcu.h"
@@ -15,6 +16,7 @@ static void *thread_entry(void *opaque)
 {
     struct hdl_thread *thread = opaque;
 
+    atomic_store_explicit(&thread->id, gettid(), memory_order_relaxed);
     pthread_setname_np(pthread_self(), thread->name);
     rcu_register_thread();
     rank_thread_register(thread->name);
@@ -34,6 +36,7 @@ int hdl_thread_start(struct hdl_thread *thread, const char *name, void (*run)(vo
 
     strncpy(thread->name, name, sizeof(thread->name) - 1);
     thread->name[sizeof(thread->name) - 1] = '\0';
+    atomic_store_explicit(&thread->id, 0, memory_order_relaxed);
     thread->run = run;
     thread->opaque = opaque;
     sigfillset(&all);

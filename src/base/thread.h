@@ -4,11 +4,14 @@
 #define HDL_BASE_THREAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
 struct hdl_thread {
     pthread_t thread;
+    _Atomic pid_t id; /* as ps -L and sched_setaffinity(2) know it; 0: it hasn't begun. Any thread */
     char name[16];
     void (*run)(void *opaque);
     void *opaque;

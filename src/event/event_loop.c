@@ -357,6 +357,11 @@ void event_loop_stop_thread(struct event_loop *loop)
     }
 }
 
+int event_loop_thread_id(struct event_loop *loop)
+{
+    return (int)atomic_load_explicit(&loop->thread.id, memory_order_relaxed);
+}
+
 /* --- from other threads ----------------------------------------------------------------------------------------- */
 
 void event_loop_stop(struct event_loop *loop)

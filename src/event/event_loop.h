@@ -39,6 +39,8 @@ bool event_loop_poll(struct event_loop *loop, bool wait);
 /* Starts a thread of the loop's name that runs it. event_loop_stop_thread stops it and waits for it (no lock held). */
 int event_loop_start_thread(struct event_loop *loop, struct error **err);
 void event_loop_stop_thread(struct event_loop *loop);
+/* The thread that start_thread made, by the number that the host's tools know; 0 if there is none. Any thread. */
+int event_loop_thread_id(struct event_loop *loop);
 
 /* Any thread. Each is an ordinary event that is handled in order with bottom halves. */
 void event_loop_stop(struct event_loop *loop);
