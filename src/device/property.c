@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,6 +177,44 @@ int property_set(void *object, const struct property *table, const char *name, c
                          spelling_nearest(&spelling));
     }
     return error_set(err, -ENOENT, "there is no property '%s'", name);
+}
+
+static uint64_t get_integer(const void *field, enum property_type type)
+{
+    switch (type) {
+    case PROPERTY_U8:
+        return *(const uint8_t *)field;
+    case PROPERTY_U16:
+        return *(const uint16_t *)field;
+    case PROPERTY_U32:
+        return *(const uint32_t *)field;
+    default:
+        return *(const uint64_t *)field;
+    }
+}
+
+char *property_get(const void *object, const struct property *property)
+{
+    static const char *const on_off_auto[] = {[OPT_AUTO] = "auto", [OPT_ON] = "on", [OPT_OFF] = "off"};
+    const void *field = (const char *)object + property->offset;
+    char text[24];
+    int32_t devfn;
+
+    switch (property->type) {
+    case PROPERTY_BOOL:
+        return strdup(*(const bool *)field ? "on" : "off");
+    case PROPERTY_STRING:
+        return strdup(*(char *const *)field ? *(char *const *)field : "");
+    case PROPERTY_ON_OFF_AUTO:
+        return strdup(on_off_auto[*(const enum on_off_auto *)field]);
+    case PROPERTY_PCI_ADDR:
+        devfn = *(const int32_t *)field;
+        snprintf(text, sizeof(text), "%02x.%x", (unsigned)devfn >> 3 & 31, (unsigned)devfn & 7);
+        return strdup(devfn < 0 ? "" : text);
+    default:
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)get_integer(field, property->type));
+        return strdup(text);
+    }
 }
 
 void property_release(void *object, const struct property *table)

@@ -40,6 +40,11 @@ struct property {
 void property_set_defaults(void *object, const struct property *table);
 /* Sets one from text. An unknown name is reported with the nearest valid one. */
 int property_set(void *object, const struct property *table, const char *name, const char *value, struct error **err);
+/*
+ * What property_set would have to be given for the value that is there: "on", "4096", "06.0", "" for no string. Returns
+ * a new text, which the caller frees; NULL when out of memory. Nobody may be setting it.
+ */
+char *property_get(const void *object, const struct property *property);
 /* Frees what strings own. */
 void property_release(void *object, const struct property *table);
 /* "bool", "uint32", "size", "str", ... as -device X,help prints them. */
