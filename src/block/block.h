@@ -80,6 +80,7 @@ struct block_limits {
 struct block_info {
     const char *node_name;   /* never NULL: made up ("#block0") if nobody gave one */
     const char *driver_name; /* "raw", "file", ... */
+    const char *filename;    /* of the file that the data are in, here or below; "" if there is none */
     uint64_t size_bytes;
     bool is_read_only;
     bool can_discard; /* discards do something */
@@ -87,6 +88,19 @@ struct block_info {
 };
 
 const struct block_info *block_node_info(const struct block_node *node);
+
+/* What a node's users have asked of it since it was opened, by op; refused and failed requests apart. */
+struct block_stats {
+    uint64_t requests[BLOCK_OP_COUNT], bytes[BLOCK_OP_COUNT], failed[BLOCK_OP_COUNT];
+};
+/* Any thread that has a reference. Each number is of some moment during the call. */
+void block_node_stats(const struct block_node *node, struct block_stats *stats);
+/* Who attached it ("" if nobody did), and how its host caches. Configuration thread. */
+const char *block_node_owner(const struct block_node *node);
+bool block_node_is_direct(const struct block_node *node);
+bool block_node_ignores_flush(const struct block_node *node);
+/* The node below that the option `role` ("file") named or described; NULL if there is none. Immutable. */
+struct block_node *block_node_child(const struct block_node *node, const char *role);
 
 /* Any thread that has a reference. */
 struct block_node *block_node_get(struct block_node *node);

@@ -37,6 +37,11 @@ struct block_edge {
     struct block_node *node;
 };
 
+/* Written on the loop thread, read by anybody. */
+struct block_counters {
+    _Atomic uint64_t requests[BLOCK_OP_COUNT], bytes[BLOCK_OP_COUNT], failed[BLOCK_OP_COUNT];
+};
+
 struct block_parent {
     struct block_node *node; /* no reference: it holds one on us */
     struct block_parent *next;
@@ -45,20 +50,21 @@ struct block_parent {
 /*
  * driver, state, info, name, children, discard_unmap, no_flush, direct, auto_read_only: immutable after open.
  * loop, owner: configuration thread with nothing under way. parents: as loop. refs: any thread.
- * The rest: loop thread.
+ * counters: any thread. The rest: loop thread.
  */
 struct block_node {
     const struct block_driver *driver;
     void *state; /* the driver's */
     struct block_info info;
-    char *name, *what;
+    char *name, *what, *filename;
     struct block_graph *graph; /* while it is opened, for its children; then NULL */
     struct block_edge children[BLOCK_MAX_CHILDREN];
     unsigned child_count;
-    bool discard_unmap;   /* discard=unmap */
-    bool no_flush;        /* cache.no-flush=on */
-    bool direct;          /* cache.direct=on */
-    bool auto_read_only;  /* auto-read-only=on: read-only if the host allows no more */
+    bool discard_unmap;  /* discard=unmap */
+    bool no_flush;       /* cache.no-flush=on */
+    bool direct;         /* cache.direct=on */
+    bool auto_read_only; /* auto-read-only=on: read-only if the host allows no more */
+    struct block_counters counters;
     struct refcount refs; /* parents, devices, the graph, each user's request under way */
 
     struct event_loop *loop;

@@ -46,6 +46,31 @@ const struct block_info *block_node_info(const struct block_node *node)
     return &node->info;
 }
 
+const char *block_node_owner(const struct block_node *node)
+{
+    return node->owner ? node->owner : "";
+}
+
+bool block_node_is_direct(const struct block_node *node)
+{
+    return node->direct;
+}
+
+bool block_node_ignores_flush(const struct block_node *node)
+{
+    return node->no_flush;
+}
+
+struct block_node *block_node_child(const struct block_node *node, const char *role)
+{
+    for (unsigned i = 0; i < node->child_count; i++) {
+        if (strcmp(node->children[i].role, role) == 0) {
+            return node->children[i].node;
+        }
+    }
+    return NULL;
+}
+
 const char *block_node_what(const struct block_node *node)
 {
     return node->what;
@@ -86,6 +111,7 @@ static void node_free(struct block_node *node)
     drop_children(node);
     free(node->state);
     free(node->owner);
+    free(node->filename);
     free(node->what);
     free(node->name);
     free(node);
@@ -384,6 +410,17 @@ static void set_default_limits(struct block_node *node)
     node->info.can_discard = node->discard_unmap && node->driver->start[BLOCK_DISCARD] && !node->info.is_read_only;
 }
 
+static int keep_filename(struct block_node *node, const char *filename)
+{
+    if (filename) {
+        node->filename = strdup(filename);
+        node->info.filename = node->filename;
+        return node->filename ? 0 : -ENOMEM;
+    }
+    node->info.filename = node->child_count > 0 ? node->children[0].node->info.filename : "";
+    return 0;
+}
+
 static int open_into(struct block_node *node, const char *name, const struct options *options, struct error **err)
 {
     int result = choose_name(node->graph, node, name, err);
@@ -393,6 +430,10 @@ static int open_into(struct block_node *node, const char *name, const struct opt
     result = result ? result : node->driver->open(node, options, err);
     if (result == 0) {
         set_default_limits(node);
+        result = keep_filename(node, options_get(options, "filename"));
+        if (result < 0 && node->driver->close) {
+            node->driver->close(node);
+        }
     }
     return result;
 }

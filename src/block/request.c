@@ -98,6 +98,31 @@ int block_node_reserve(struct block_node *node, unsigned count)
 
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
+/* Only this thread writes, so nothing is lost between the load and the store. */
+static void counter_add(_Atomic uint64_t *counter, uint64_t count)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + count, memory_order_relaxed);
+}
+
+static void count_request(struct block_counters *counters, const struct block_request *request, int result)
+{
+    if (result < 0) {
+        counter_add(&counters->failed[request->op], 1);
+        return;
+    }
+    counter_add(&counters->requests[request->op], 1);
+    counter_add(&counters->bytes[request->op], request->op == BLOCK_FLUSH ? 0 : request->len_bytes);
+}
+
+void block_node_stats(const struct block_node *node, struct block_stats *stats)
+{
+    for (unsigned op = 0; op < BLOCK_OP_COUNT; op++) {
+        stats->requests[op] = atomic_load_explicit(&node->counters.requests[op], memory_order_relaxed);
+        stats->bytes[op] = atomic_load_explicit(&node->counters.bytes[op], memory_order_relaxed);
+        stats->failed[op] = atomic_load_explicit(&node->counters.failed[op], memory_order_relaxed);
+    }
+}
+
 void block_complete(struct block_request *request, int result)
 {
     struct block_node *node = request->node;
@@ -105,6 +130,9 @@ void block_complete(struct block_request *request, int result)
 
     trace(BLOCK_REQUEST, "%s: op %d offset %llu length %llu: %d", node->name, (int)request->op,
           (unsigned long long)request->offset, (unsigned long long)request->len_bytes, result);
+    if (!is_internal) {
+        count_request(&node->counters, request, result);
+    }
     if (request->state) {
         state_give(node, request->state);
         request->state = NULL;

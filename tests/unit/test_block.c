@@ -237,6 +237,34 @@ static void test_injected_errors(void **state)
     assert_int_equal(result_of(f, node, BLOCK_FLUSH, 0, 0), -EIO);
 }
 
+static void test_requests_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct block_node *node = open_node(f, "driver=blkdebug,node-name=d,image.driver=null-co,image.size=1M,"
+                                           "inject-error.0.iotype=write,inject-error.0.sector=3");
+    struct block_node *image = block_node_child(node, "image");
+    struct block_stats stats;
+
+    assert_int_equal(result_of(f, node, BLOCK_READ, 0, 4096), 0);
+    assert_int_equal(result_of(f, node, BLOCK_READ, 4096, 512), 0);
+    assert_int_equal(result_of(f, node, BLOCK_WRITE, 0, 512), 0);
+    assert_int_equal(result_of(f, node, BLOCK_WRITE, 1536, 512), -EIO);
+    assert_int_equal(result_of(f, node, BLOCK_READ, 2 << 20, 512), -EINVAL);
+    assert_int_equal(result_of(f, node, BLOCK_FLUSH, 0, 0), 0);
+    block_node_stats(node, &stats);
+    assert_int_equal(stats.requests[BLOCK_READ], 2);
+    assert_int_equal(stats.bytes[BLOCK_READ], 4608);
+    assert_int_equal(stats.failed[BLOCK_READ], 1);
+    assert_int_equal(stats.requests[BLOCK_WRITE], 1);
+    assert_int_equal(stats.bytes[BLOCK_WRITE], 512);
+    assert_int_equal(stats.failed[BLOCK_WRITE], 1);
+    assert_int_equal(stats.requests[BLOCK_FLUSH], 1);
+    assert_int_equal(stats.bytes[BLOCK_FLUSH], 0);
+    assert_non_null(image);
+    assert_null(block_node_child(node, "file"));
+    assert_string_equal(block_node_info(node)->filename, "");
+}
+
 static void test_discard_needs_unmap(void **state)
 {
     struct fixture *f = *state;
@@ -547,6 +575,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_null_takes_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_requests_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_injected_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_discard_needs_unmap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reserved_requests_allocate_nothing_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drain_waits_for_the_last_and_parks_the_next, setup, teardown),
