@@ -107,6 +107,18 @@ static bool chardev_is_used(struct chardev *chardev)
     return used;
 }
 
+static bool table_entry_is_used(const struct table_entry *entry)
+{
+    return entry->mux ? chardev_mux_is_used(entry->mux) : chardev_is_used(entry->chardev);
+}
+
+bool chardev_table_is_used(const struct chardev_table *table, const char *id)
+{
+    const struct table_entry *entry = table_find(table, id);
+
+    return entry && table_entry_is_used(entry);
+}
+
 int chardev_table_remove(struct chardev_table *table, const char *id, struct error **err)
 {
     struct table_entry **link = &table->first;
@@ -119,7 +131,7 @@ int chardev_table_remove(struct chardev_table *table, const char *id, struct err
     if (!entry) {
         return error_set(err, -ENOENT, "Chardev '%s' not found", id);
     }
-    if (entry->mux ? chardev_mux_is_used(entry->mux) : chardev_is_used(entry->chardev)) {
+    if (table_entry_is_used(entry)) {
         return error_set(err, -EBUSY, "Chardev '%s' is busy", id);
     }
     *link = entry->next;
