@@ -49,12 +49,28 @@ const struct device_type *const device_types[] = {
     NULL,
 };
 
+bool device_type_has_non_transitional(const struct device_type *type)
+{
+    size_t len = strlen(type->name);
+
+    return strncmp(type->name, "virtio-", 7) == 0 && strcmp(type->name + len - 4, "-pci") == 0;
+}
+
+static bool device_type_is_named(const struct device_type *type, const char *name)
+{
+    size_t len = strlen(type->name);
+
+    return strcmp(type->name, name) == 0 || (type->alias && strcmp(type->alias, name) == 0) ||
+           (strncmp(type->name, name, len) == 0 && strcmp(name + len, DEVICE_NON_TRANSITIONAL) == 0 &&
+            device_type_has_non_transitional(type));
+}
+
 const struct device_type *device_type_find(const char *name)
 {
     for (size_t i = 0; device_types[i]; i++) {
         const struct device_type *type = device_types[i];
 
-        if (strcmp(type->name, name) == 0 || (type->alias && strcmp(type->alias, name) == 0)) {
+        if (device_type_is_named(type, name)) {
             return type;
         }
     }
