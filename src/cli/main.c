@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/process.h"
 #include "machine/machine.h"
+#include "monitor/monitor.h"
 
 /* The log and the trace points, which the command line may have asked for. */
 static int open_logs(const struct cli *cli, struct error **err)
@@ -27,7 +28,8 @@ static int run_machine(const struct cli *cli, struct signal_watch *watch, struct
                        int *status, struct error **err)
 {
     struct machine *machine = machine_create(&cli->config, err);
-    int ret = machine ? 0 : -1;
+    struct monitor *monitor = machine ? monitor_create(machine, err) : NULL;
+    int ret = monitor ? 0 : -1;
 
     if (ret == 0) {
         signal_watch_set_machine(watch, machine);
@@ -42,6 +44,7 @@ static int run_machine(const struct cli *cli, struct signal_watch *watch, struct
         *status = machine_run(machine);
     }
     signal_watch_stop(watch);
+    monitor_destroy(monitor);
     machine_destroy(machine);
     return ret;
 }
