@@ -27,9 +27,10 @@
 struct chardev;
 
 enum chardev_event {
-    CHARDEV_OPENED, /* somebody is on the other side now (also told at once by chardev_attach if that is so) */
-    CHARDEV_CLOSED, /* nobody is: writes are swallowed, reads find nothing */
-    CHARDEV_BREAK,  /* a person asked for a line break (Ctrl-A b) */
+    CHARDEV_OPENED,  /* somebody is on the other side now (also told at once by chardev_attach if that is so) */
+    CHARDEV_CLOSED,  /* nobody is: writes are swallowed, reads find nothing */
+    CHARDEV_BREAK,   /* a person asked for a line break (Ctrl-A b) */
+    CHARDEV_FOCUSED, /* a mux's port: the keys go here from now on (Ctrl-A c) */
 };
 
 /* Embedded in the device. All of it immutable while attached; any function may be NULL. Loop thread, no lock held. */
@@ -129,6 +130,8 @@ struct chardev_mux *chardev_mux_create(struct chardev *lower, const struct chard
 struct chardev *chardev_mux_add_port(struct chardev_mux *mux, const char *id, struct error **err);
 /* Whether a port has a front end. Configuration thread. */
 bool chardev_mux_is_used(struct chardev_mux *mux);
+/* Whether a chardev is a port of a mux: what is typed may be for others, and what is written stands among theirs. */
+bool chardev_is_mux_port(const struct chardev *chardev);
 /* No port may have a front end. Destroys the ports and the lower chardev. NULL is allowed. */
 void chardev_mux_destroy(struct chardev_mux *mux);
 

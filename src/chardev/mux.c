@@ -77,6 +77,7 @@ static void mux_next_port(struct chardev_mux *mux)
         return;
     }
     mux->focus = (mux->focus + 1) % mux->port_count;
+    chardev_send_event(&mux->ports[mux->focus]->chardev, CHARDEV_FOCUSED);
 }
 
 static void mux_toggle_stamps(struct chardev_mux *mux)
@@ -238,6 +239,11 @@ static const struct chardev_type mux_port_type = {
     .resume = mux_port_resume,
     .write = mux_port_write,
 };
+
+bool chardev_is_mux_port(const struct chardev *chardev)
+{
+    return chardev->type == &mux_port_type;
+}
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@
 
 struct front {
     struct chardev_frontend frontend; /* first */
-    unsigned readable, writable, opened, closed, breaks;
+    unsigned readable, writable, opened, closed, breaks, focused;
 };
 
 static void front_readable(struct chardev_frontend *frontend)
@@ -40,6 +40,7 @@ static void front_event(struct chardev_frontend *frontend, enum chardev_event ev
     front->opened += event == CHARDEV_OPENED;
     front->closed += event == CHARDEV_CLOSED;
     front->breaks += event == CHARDEV_BREAK;
+    front->focused += event == CHARDEV_FOCUSED;
 }
 
 static struct front front_make(void)
@@ -642,6 +643,10 @@ static void test_mux_ports(void **state)
     assert_memory_equal(text, "onethree", 8);
     assert_int_equal(chardev_read(mux.port[1], text, sizeof(text)), 3);
     assert_memory_equal(text, "two", 3);
+    assert_int_equal(mux.front[1].focused, 1);
+    assert_int_equal(mux.front[0].focused, 1);
+    assert_true(chardev_is_mux_port(mux.port[0]));
+    assert_false(chardev_is_mux_port(mux.lower));
     chardev_write(mux.port[0], "A", 1);
     chardev_write(mux.port[1], "B", 1);
     assert_int_equal(drain(mux.lower, text, sizeof(text)), 2);

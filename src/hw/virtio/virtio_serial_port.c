@@ -192,7 +192,7 @@ static void on_event(struct chardev_frontend *frontend, enum chardev_event event
 {
     struct virtio_serial_port *port = container_of(frontend, struct virtio_serial_port, frontend);
 
-    if (event == CHARDEV_BREAK) {
+    if (event == CHARDEV_BREAK || event == CHARDEV_FOCUSED) {
         return;
     }
     atomic_store_explicit(&port->host_open_now, event == CHARDEV_OPENED, memory_order_release);
