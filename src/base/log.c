@@ -144,20 +144,41 @@ void trace_write(enum trace_point point, const char *format, ...)
     va_end(args);
 }
 
-int trace_enable(const char *pattern, struct error **err)
+/* The bits of all trace points that a pattern matches. */
+static int trace_match(const char *pattern, uint64_t *mask, struct error **err)
 {
-    uint64_t mask = 0;
-
+    *mask = 0;
     for (unsigned i = 0; i < TRACE_COUNT; i++) {
         if (fnmatch(pattern, trace_names[i], 0) == 0) {
-            mask |= UINT64_C(1) << i;
+            *mask |= UINT64_C(1) << i;
         }
     }
-    if (!mask) {
+    if (!*mask) {
         return error_set(err, -EINVAL, "no trace point matches '%s'; '-trace help' lists them", pattern);
     }
-    atomic_fetch_or_explicit(&trace_enabled_mask, mask, memory_order_relaxed);
     return 0;
+}
+
+int trace_enable(const char *pattern, struct error **err)
+{
+    uint64_t mask;
+    int ret = trace_match(pattern, &mask, err);
+
+    if (ret == 0) {
+        atomic_fetch_or_explicit(&trace_enabled_mask, mask, memory_order_relaxed);
+    }
+    return ret;
+}
+
+int trace_disable(const char *pattern, struct error **err)
+{
+    uint64_t mask;
+    int ret = trace_match(pattern, &mask, err);
+
+    if (ret == 0) {
+        atomic_fetch_and_explicit(&trace_enabled_mask, ~mask, memory_order_relaxed);
+    }
+    return ret;
 }
 
 void trace_list(void (*fn)(const char *name, void *opaque), void *opaque)

@@ -86,6 +86,8 @@ void trace_write(enum trace_point point, const char *format, ...) HDL_PRINTF(2, 
 
 /* Enables every trace point that a glob pattern matches ("virtio_*"). -EINVAL and an error if none does. */
 int trace_enable(const char *pattern, struct error **err);
+/* The opposite. */
+int trace_disable(const char *pattern, struct error **err);
 /* Calls fn for each trace point's name, in the table's order. */
 void trace_list(void (*fn)(const char *name, void *opaque), void *opaque);
 
