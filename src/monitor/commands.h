@@ -56,6 +56,10 @@ int qmp_run_query_block(struct qmp_call *call);
 int qmp_run_query_blockstats(struct qmp_call *call);
 int qmp_run_query_named_block_nodes(struct qmp_call *call);
 
+/* migrate_capabilities.c */
+int qmp_run_query_migrate_capabilities(struct qmp_call *call);
+int qmp_run_migrate_set_capabilities(struct qmp_call *call);
+
 /* query_pci.c */
 int qmp_run_query_pci(struct qmp_call *call);
 

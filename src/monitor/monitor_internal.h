@@ -15,6 +15,7 @@ struct monitor {
     size_t hmp_session_count;
     struct qmp_call **quits; /* wait for the machine to say that it ends; as many as there are monitors at most */
     size_t quit_count;
+    bool migration_events; /* a client asked for them; configuration thread */
     struct machine_listener listener;
 };
 

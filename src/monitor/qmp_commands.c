@@ -33,6 +33,7 @@ static const struct qmp_argument device_add_arguments[] = {
     {.name = "id", .type = QMP_STRING, .optional = true},
     {0},
 };
+static const struct qmp_argument migrate_capabilities_arguments[] = {{.name = "capabilities", .type = QMP_ANY}, {0}};
 static const struct qmp_argument device_del_arguments[] = {
     {.name = "id", .type = QMP_STRING}, {.name = "force", .type = QMP_BOOLEAN, .optional = true}, {0}};
 static const struct qmp_argument chardev_add_arguments[] = {
@@ -96,7 +97,6 @@ const struct qmp_command qmp_commands[] = {
     {.name = "query-kvm", .run = qmp_run_query_kvm, .result = QMP_RESULT_OBJECT, AT_ONCE},
     {.name = "query-target", .run = qmp_run_query_target, .result = QMP_RESULT_OBJECT, AT_ONCE},
     {.name = "query-jobs", .run = qmp_run_query_nothing, .result = QMP_RESULT_LIST, AT_ONCE},
-    {.name = "query-migrate-capabilities", .run = qmp_run_query_nothing, .result = QMP_RESULT_LIST, AT_ONCE},
     {.name = "query-command-line-options",
      .arguments = option_arguments,
      .run = qmp_run_query_command_line_options,
@@ -120,6 +120,10 @@ const struct qmp_command qmp_commands[] = {
      .result = QMP_RESULT_LIST,
      AT_ONCE},
 
+    {.name = "query-migrate-capabilities", .run = qmp_run_query_migrate_capabilities, .result = QMP_RESULT_LIST},
+    {.name = "migrate-set-capabilities",
+     .arguments = migrate_capabilities_arguments,
+     .run = qmp_run_migrate_set_capabilities},
     {.name = "query-status", .run = qmp_run_query_status, .result = QMP_RESULT_OBJECT},
     {.name = "query-cpus-fast", .run = qmp_run_query_cpus_fast, .result = QMP_RESULT_LIST},
     {.name = "query-iothreads", .run = qmp_run_query_iothreads, .result = QMP_RESULT_LIST},

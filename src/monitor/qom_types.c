@@ -101,6 +101,7 @@ static const struct qom_type classes[] = {
     {"accel", "object", true},
     {"kvm-accel", "accel", false},
     {"soft-accel", "accel", false},
+    {"tcg-accel", "accel", false}, /* another name of soft, by which libvirt knows that it needs no KVM */
     {"iothread", "object", false},
     {"secret", "object", false},
     {"rng-builtin", "rng-backend", false},
