@@ -165,7 +165,8 @@ struct block_node *block_graph_node(struct block_graph *graph, unsigned n);
  *
  *   driver=raw,file.driver=file,file.filename=disk.img      children nested with dotted keys, or by name: file=NODE
  *   node-name=       unless given as node_name (may be NULL: then options or a made-up one)
- *   read-only=off  auto-read-only=off (on: read-only where the host refuses more; files)  discard=ignore|unmap  cache.direct=off  cache.no-flush=off  detect-zeroes=off (only that)
+ *   read-only=off  auto-read-only=off (on: read-only where the host refuses more; files)  discard=ignore|unmap
+ * cache.direct=off  cache.no-flush=off  detect-zeroes=off (only that)
  *
  * Children inherit read-only and the cache options and respect discards. Errors are one line that names the node (or
  * file), what is wrong and what would be right.
