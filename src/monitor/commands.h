@@ -60,6 +60,9 @@ int qmp_run_query_named_block_nodes(struct qmp_call *call);
 int qmp_run_query_migrate_capabilities(struct qmp_call *call);
 int qmp_run_migrate_set_capabilities(struct qmp_call *call);
 
+/* query_virtio.c */
+int qmp_run_query_virtio_status(struct qmp_call *call);
+
 /* query_pci.c */
 int qmp_run_query_pci(struct qmp_call *call);
 

@@ -139,6 +139,10 @@ const struct qmp_command qmp_commands[] = {
      .result = QMP_RESULT_LIST},
     {.name = "query-chardev", .run = qmp_run_query_chardev, .result = QMP_RESULT_LIST},
     {.name = "query-pci", .run = qmp_run_query_pci, .result = QMP_RESULT_LIST},
+    {.name = "x-query-virtio-status",
+     .arguments = path_arguments,
+     .run = qmp_run_query_virtio_status,
+     .result = QMP_RESULT_OBJECT},
     {.name = "qom-list", .arguments = path_arguments, .run = qmp_run_qom_list, .result = QMP_RESULT_LIST},
     {.name = "qom-get", .arguments = qom_get_arguments, .run = qmp_run_qom_get, .result = QMP_RESULT_ANY},
 
