@@ -115,6 +115,22 @@ static const struct regression regressions[] = {
      .rflags = RFLAGS_AC,
      CODE("\x48\x8b\x03"), /* mov rax, [rbx] */
      REGISTERS(1){VALUE(RBX, NON_CANONICAL + 1)}},
+    {.name = "the third PUSH in a row faults",
+     .bits = 64,
+     CODE("\x50\x41\x51\x53\x57\x41\x50\x56\x55"), /* push rax, r9, rbx, rdi, r8, rsi, rbp */
+     REGISTERS(1){IN_SLOT(RSP, STACK + 16)}},
+    {.name = "PUSHes in a row, RSP among them, into another page",
+     .bits = 64,
+     CODE("\x50\x41\x51\x53\x54\x41\x50\x56\x55"), /* push rax, r9, rbx, rsp, r8, rsi, rbp */
+     REGISTERS(1){IN_SLOT(RSP, DATA + 0x1014)}},
+    {.name = "the third POP in a row faults",
+     .bits = 64,
+     CODE("\x58\x41\x59\x5b\x5f\x41\x58\x5e\x5d"), /* pop rax, r9, rbx, rdi, r8, rsi, rbp */
+     REGISTERS(1){IN_SLOT(RSP, SLOT_READ_ONLY + 0xff0)}},
+    {.name = "POPs in a row, RSP among them, from another page",
+     .bits = 64,
+     CODE("\x58\x41\x59\x5b\x5c\x41\x58\x5e\x5d"), /* pop rax, r9, rbx, rsp, r8, rsi, rbp */
+     REGISTERS(1){IN_SLOT(RSP, DATA + 0xff4)}},
 };
 
 unsigned regression_count(void)

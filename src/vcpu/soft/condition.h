@@ -72,11 +72,20 @@ static inline __attribute__((always_inline)) bool soft_condition_logic(unsigned 
     }
 }
 
-/* From the flags as they are: the zero flag needs no more than the result. */
+/*
+ * From the flags as they are: the zero flag needs no more than the result, and what follows a comparison compares. Both
+ * are moved to the top of 64 bits, where they compare as they did in their size.
+ */
 static inline __attribute__((always_inline)) bool soft_condition_lazy(const struct soft_cpu *cpu, unsigned condition)
 {
     if ((condition & 14) == 4 && likely(cpu->cc_op >> 2 != CC_FLAGS)) {
         return (cpu->cc_dst == 0) == !(condition & 1);
+    }
+    if (cpu->cc_op >> 2 == CC_SUB && (condition & 14) != 0 && (condition & 12) != 8) {
+        unsigned shift = 64 - (8u << (cpu->cc_op & 3));
+        uint64_t b = cpu->cc_src << shift, a = (cpu->cc_dst << shift) + b;
+
+        return soft_condition_compare(cpu, condition, a, b, (int64_t)a, (int64_t)b);
     }
     return soft_condition(cpu, condition);
 }

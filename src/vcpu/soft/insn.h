@@ -120,6 +120,8 @@ enum soft_kind {
     SOFT_KIND_LEAVE,
     SOFT_KIND_CDQ,  /* 99: CWD, CDQ, CQO */
     SOFT_KIND_CWDE, /* 98: CBW, CWDE, CDQE */
+    SOFT_KIND_CMPXCHG,
+    SOFT_KIND_XADD,
     SOFT_KIND_COUNT
 };
 

@@ -11,8 +11,17 @@
 #include "vcpu/soft/operand.h"
 #include "vcpu/soft/ops.h"
 #include "vcpu/soft/sse.h"
+#include "vcpu/soft/system_insn.h"
 
 #define OFFSET(reg) ((uint8_t)(8 * (reg)))
+/* Of an address: a register, or a segment's base. */
+#define WORD(reg) ((uint8_t)(reg))
+#define WORD_BASE(segment_index)                                                                                       \
+    ((uint8_t)((offsetof(struct soft_cpu, segment) + (segment_index) * sizeof(struct cpu_segment)) / 8))
+_Static_assert(offsetof(struct soft_cpu, gpr) == 0 && offsetof(struct soft_cpu, segment) % 8 == 0 &&
+                   offsetof(struct cpu_segment, base) == 0 && sizeof(struct cpu_segment) % 8 == 0 &&
+                   offsetof(struct soft_cpu, segment[CPU_LDTR]) < 256 * 8,
+               "segments' bases are words that micro-operations reach");
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
@@ -21,12 +30,14 @@ static struct soft_op *lower_emit(struct soft_writer *writer, const struct soft_
     struct soft_op *op = writer->at++;
 
     *op = (struct soft_op){.fn = fn,
-                           .base = OFFSET(SOFT_REG_ZERO),
-                           .index = OFFSET(SOFT_REG_ZERO),
+                           .base = WORD(SOFT_REG_ZERO),
+                           .index = WORD(SOFT_REG_ZERO),
                            .pc = writer->pc,
                            .length = insn ? insn->length : 0,
-                           .begins = !writer->begun};
+                           .begins = !writer->begun,
+                           .elided = writer->elided};
     writer->begun = true;
+    writer->elided = 0;
     return op;
 }
 
@@ -35,8 +46,8 @@ static bool fits_32(int64_t value)
     return value == (int32_t)value;
 }
 
-/* A jump and its link, to `delta` from the block's start. */
-static void lower_jump(struct soft_writer *writer, const struct soft_insn *insn, int64_t delta)
+/* A jump and its link, to `delta` from the block's start. True: to another page. */
+static bool lower_jump(struct soft_writer *writer, const struct soft_insn *insn, int64_t delta)
 {
     struct soft_op *jump = lower_emit(writer, insn, soft_op_jump);
     struct soft_op *link = lower_emit(writer, insn, soft_op_link);
@@ -44,7 +55,11 @@ static void lower_jump(struct soft_writer *writer, const struct soft_insn *insn,
     jump->disp = (int32_t)delta;
     jump->target = link;
     link->near = (writer->rip & SOFT_PAGE_MASK) == ((writer->rip + (uint64_t)delta) & SOFT_PAGE_MASK);
+    if (!link->near) {
+        jump->fn = soft_op_jump_far;
+    }
     writer->ended = true;
+    return !link->near;
 }
 
 /* Where a relative branch goes, from the block's start; false: the exec function has to do it. */
@@ -80,21 +95,54 @@ static bool memory_is_plain(const struct soft_writer *writer, const struct soft_
 struct memory_parts {
     uint8_t base, index, shift;
     int32_t disp;
+    soft_op_fn *prepare; /* puts base, index and segment into SOFT_REG_EA first; NULL: base and index are all */
 };
+
+/* Without a segment. */
+static struct memory_parts memory_offset(const struct soft_writer *writer, const struct soft_insn *insn)
+{
+    struct memory_parts parts = {.base = WORD(SOFT_REG_ZERO), .index = WORD(SOFT_REG_ZERO), .disp = insn->disp};
+
+    if (insn->rip_relative) {
+        parts.base = WORD(SOFT_REG_PC);
+        parts.disp += writer->pc + insn->length;
+    } else if (insn->base != SOFT_NO_REG) {
+        parts.base = WORD(insn->base);
+    }
+    if (insn->index != SOFT_NO_REG) {
+        parts.index = WORD(insn->index);
+        parts.shift = insn->scale;
+    }
+    return parts;
+}
+
+/* FS or GS with a 64-bit address: its base takes a place that is free. */
+static void memory_add_segment(const struct soft_writer *writer, const struct soft_insn *insn,
+                               struct memory_parts *parts)
+{
+    int64_t address = (int64_t)(writer->rip + (uint64_t)(int64_t)parts->disp);
+
+    if (insn->rip_relative && fits_32(address)) { /* the block's instruction pointer is always the same */
+        parts->base = WORD_BASE(insn->segment);
+        parts->disp = (int32_t)address;
+    } else if (parts->base == WORD(SOFT_REG_ZERO)) {
+        parts->base = WORD_BASE(insn->segment);
+    } else if (insn->index == SOFT_NO_REG) {
+        parts->index = WORD_BASE(insn->segment);
+    } else {
+        parts->prepare = soft_op_ea_segment;
+    }
+}
 
 static struct memory_parts memory_parts(const struct soft_writer *writer, const struct soft_insn *insn)
 {
-    struct memory_parts parts = {.base = OFFSET(SOFT_REG_ZERO), .index = OFFSET(SOFT_REG_ZERO), .disp = insn->disp};
+    struct memory_parts parts = memory_offset(writer, insn);
+    bool segment = insn->segment == CPU_FS || insn->segment == CPU_GS;
 
-    if (insn->rip_relative) {
-        parts.base = OFFSET(SOFT_REG_PC);
-        parts.disp += writer->pc + insn->length;
-    } else if (insn->base != SOFT_NO_REG) {
-        parts.base = OFFSET(insn->base);
-    }
-    if (insn->index != SOFT_NO_REG) {
-        parts.index = OFFSET(insn->index);
-        parts.shift = insn->scale;
+    if (insn->addr_bytes == 4) {
+        parts.prepare = segment ? soft_op_ea32_segment : soft_op_ea32;
+    } else if (segment) {
+        memory_add_segment(writer, insn, &parts);
     }
     return parts;
 }
@@ -107,17 +155,6 @@ static void memory_set(struct soft_op *op, const struct memory_parts *parts)
     op->disp = parts->disp;
 }
 
-/* The micro-operation that puts the address into SOFT_REG_EA, if one is needed before one that takes base + disp. */
-static soft_op_fn *memory_prepare_fn(const struct soft_writer *writer, const struct soft_insn *insn)
-{
-    bool segment = insn->segment == CPU_FS || insn->segment == CPU_GS;
-
-    if (insn->addr_bytes == 4) {
-        return segment ? soft_op_ea32_segment : soft_op_ea32;
-    }
-    return segment ? soft_op_ea_segment : NULL;
-}
-
 /*
  * Emits a micro-operation with a memory operand: fn takes base + disp; fn_x, if there is one, an index too. The caller
  * fills in registers.
@@ -126,22 +163,21 @@ static struct soft_op *lower_memory(struct soft_writer *writer, const struct sof
                                     soft_op_fn *fn_x)
 {
     struct memory_parts parts = memory_parts(writer, insn);
-    soft_op_fn *prepare = memory_prepare_fn(writer, insn);
     struct soft_op *op;
 
-    if (!prepare && insn->index != SOFT_NO_REG) {
+    if (!parts.prepare && parts.index != WORD(SOFT_REG_ZERO)) {
         if (fn_x) {
             op = lower_emit(writer, insn, fn_x);
             memory_set(op, &parts);
             return op;
         }
-        prepare = soft_op_ea;
+        parts.prepare = soft_op_ea;
     }
-    if (prepare) {
-        op = lower_emit(writer, insn, prepare);
+    if (parts.prepare) {
+        op = lower_emit(writer, insn, parts.prepare);
         memory_set(op, &parts);
         op->src = insn->segment;
-        parts = (struct memory_parts){.base = OFFSET(SOFT_REG_EA), .index = OFFSET(SOFT_REG_ZERO)};
+        parts = (struct memory_parts){.base = WORD(SOFT_REG_EA), .index = WORD(SOFT_REG_ZERO)};
     }
     op = lower_emit(writer, insn, fn);
     memory_set(op, &parts);
@@ -254,15 +290,31 @@ static uint8_t reg_offset(const struct soft_insn *insn, unsigned reg)
     return soft_reg_offset(reg, insn->op_bytes, insn->rex);
 }
 
-static void lower_note_comparison(struct soft_writer *writer, struct soft_op *op, const struct soft_insn *insn,
-                                  enum soft_fused fused_cmp, enum soft_fused fused_test)
+/* What `op` and a conditional jump behind it become; SOFT_FUSED_COUNT: they stay two. */
+static void lower_note_fused(struct soft_writer *writer, struct soft_op *op, const struct soft_insn *insn,
+                             enum soft_fused fused)
 {
-    bool is_cmp = insn->def->kind == SOFT_KIND_CMP;
-
-    if ((is_cmp || insn->def->kind == SOFT_KIND_TEST) && insn->op_bytes != 2) {
+    if (fused != SOFT_FUSED_COUNT && insn->op_bytes != 2) {
         writer->comparison = op;
-        writer->fused = is_cmp ? fused_cmp : fused_test;
+        writer->fused = fused;
         writer->fused_log2 = (uint8_t)soft_log2(insn->op_bytes);
+    }
+}
+
+static enum soft_fused fused_comparison(const struct soft_insn *insn, enum soft_fused cmp, enum soft_fused test)
+{
+    return insn->def->kind == SOFT_KIND_CMP ? cmp : insn->def->kind == SOFT_KIND_TEST ? test : SOFT_FUSED_COUNT;
+}
+
+static enum soft_fused fused_immediate(const struct soft_insn *insn)
+{
+    switch (insn->def->kind) {
+    case SOFT_KIND_AND:
+        return SOFT_FUSED_AND_RI;
+    case SOFT_KIND_SUB:
+        return SOFT_FUSED_SUB_RI;
+    default:
+        return fused_comparison(insn, SOFT_FUSED_CMP_RI, SOFT_FUSED_TEST_RI);
     }
 }
 
@@ -275,17 +327,17 @@ static void lower_alu_memory(struct soft_writer *writer, const struct soft_insn 
     case SOFT_FORM_R_RM:
         op = lower_memory(writer, insn, soft_op_alu_rm[row][log2_bytes], NULL);
         op->dst = reg_offset(insn, insn->reg);
-        lower_note_comparison(writer, op, insn, SOFT_FUSED_CMP_RM, SOFT_FUSED_COUNT);
+        lower_note_fused(writer, op, insn, fused_comparison(insn, SOFT_FUSED_CMP_RM, SOFT_FUSED_COUNT));
         break;
     case SOFT_FORM_RM_R:
         op = lower_memory(writer, insn, soft_op_alu_mr[row][log2_bytes], NULL);
         op->src = reg_offset(insn, insn->reg);
-        lower_note_comparison(writer, op, insn, SOFT_FUSED_CMP_MR, SOFT_FUSED_COUNT);
+        lower_note_fused(writer, op, insn, fused_comparison(insn, SOFT_FUSED_CMP_MR, SOFT_FUSED_COUNT));
         break;
     default:
         op = lower_memory(writer, insn, soft_op_alu_mi[row][log2_bytes], NULL);
         op->imm = insn->imm & soft_mask(insn->op_bytes);
-        lower_note_comparison(writer, op, insn, SOFT_FUSED_CMP_MI, SOFT_FUSED_TEST_MI);
+        lower_note_fused(writer, op, insn, fused_comparison(insn, SOFT_FUSED_CMP_MI, SOFT_FUSED_TEST_MI));
     }
 }
 
@@ -305,13 +357,13 @@ static bool lower_alu(struct soft_writer *writer, const struct soft_insn *insn)
         op = lower_emit(writer, insn, soft_op_alu_ri[row][log2_bytes]);
         op->dst = form == SOFT_FORM_A_IMM ? OFFSET(CPU_RAX) : reg_offset(insn, insn->rm);
         op->imm = insn->imm & soft_mask(insn->op_bytes);
-        lower_note_comparison(writer, op, insn, SOFT_FUSED_CMP_RI, SOFT_FUSED_TEST_RI);
+        lower_note_fused(writer, op, insn, fused_immediate(insn));
         return true;
     }
     op = lower_emit(writer, insn, soft_op_alu_rr[row][log2_bytes]);
     op->dst = reg_offset(insn, form == SOFT_FORM_RM_R ? insn->rm : insn->reg);
     op->src = reg_offset(insn, form == SOFT_FORM_RM_R ? insn->reg : insn->rm);
-    lower_note_comparison(writer, op, insn, SOFT_FUSED_CMP_RR, SOFT_FUSED_TEST_RR);
+    lower_note_fused(writer, op, insn, fused_comparison(insn, SOFT_FUSED_CMP_RR, SOFT_FUSED_TEST_RR));
     return true;
 }
 
@@ -374,7 +426,7 @@ static bool lower_lea(struct soft_writer *writer, const struct soft_insn *insn)
         (insn->rip_relative && !fits_32((int64_t)insn->disp + writer->pc + insn->length))) {
         return false;
     }
-    parts = memory_parts(writer, insn);
+    parts = memory_offset(writer, insn);
     op = lower_emit(writer, insn, insn->index == SOFT_NO_REG ? soft_op_lea[log2_bytes] : soft_op_lea_x[log2_bytes]);
     memory_set(op, &parts);
     op->dst = OFFSET(insn->reg);
@@ -447,6 +499,23 @@ static unsigned stack_bytes(const struct soft_writer *writer, const struct soft_
     return (writer->mode & SOFT_MODE_FLAT) && (writer->mode & SOFT_MODE_STACK32) && insn->op_bytes == 4 ? 4 : 0;
 }
 
+/* `op` is a PUSH or POP of 64-bit code: if those before it were too, the first of them does it as well. */
+static void lower_run(struct soft_writer *writer, struct soft_op *op, soft_op_fn *const *run)
+{
+    bool goes_on = writer->run_fns == run && writer->run + writer->run_count == op && writer->run_count < SOFT_RUN_MAX;
+
+    if (op->dst == OFFSET(CPU_RSP)) {
+        writer->run_fns = NULL;
+        return;
+    }
+    if (!goes_on) {
+        writer->run = op;
+        writer->run_count = 0;
+        writer->run_fns = run;
+    }
+    writer->run->fn = run[++writer->run_count];
+}
+
 static bool lower_push(struct soft_writer *writer, const struct soft_insn *insn)
 {
     unsigned bytes = stack_bytes(writer, insn);
@@ -463,6 +532,9 @@ static bool lower_push(struct soft_writer *writer, const struct soft_insn *insn)
     } else {
         op = lower_emit(writer, insn, soft_op_push[bytes == 8]);
         op->dst = OFFSET(insn->rm);
+        if (bytes == 8) {
+            lower_run(writer, op, soft_op_push64_run);
+        }
     }
     return true;
 }
@@ -470,11 +542,16 @@ static bool lower_push(struct soft_writer *writer, const struct soft_insn *insn)
 static bool lower_pop(struct soft_writer *writer, const struct soft_insn *insn)
 {
     unsigned bytes = stack_bytes(writer, insn);
+    struct soft_op *op;
 
     if (bytes == 0 || insn->is_memory) {
         return false;
     }
-    lower_emit(writer, insn, soft_op_pop[bytes == 8])->dst = OFFSET(insn->rm);
+    op = lower_emit(writer, insn, soft_op_pop[bytes == 8]);
+    op->dst = OFFSET(insn->rm);
+    if (bytes == 8) {
+        lower_run(writer, op, soft_op_pop64_run);
+    }
     return true;
 }
 
@@ -487,16 +564,19 @@ static bool lower_leave(struct soft_writer *writer, const struct soft_insn *insn
     return true;
 }
 
+/* Nothing. What comes next stands for its bytes, too, should they change. */
+static bool lower_nop(struct soft_writer *writer, const struct soft_insn *insn)
+{
+    writer->elided += insn->length;
+    return true;
+}
+
 static bool lower_xchg(struct soft_writer *writer, const struct soft_insn *insn)
 {
     struct soft_op *op;
 
-    if (insn->is_memory) {
-        return false;
-    }
     if (insn->def->form == SOFT_FORM_O_A && insn->reg == CPU_RAX) { /* 90: NOP, also for the upper half */
-        lower_emit(writer, insn, soft_op_mov_rr[3]);
-        return true;
+        return lower_nop(writer, insn);
     }
     op = lower_emit(writer, insn, soft_op_xchg_rr[soft_log2(insn->op_bytes)]);
     op->dst = reg_offset(insn, insn->rm);
@@ -541,14 +621,76 @@ static bool lower_vector_move(struct soft_writer *writer, const struct soft_insn
     struct memory_parts parts;
     struct soft_op *op;
 
-    if (!(loads || stores) || !insn->is_memory || !(writer->mode & SOFT_MODE_64) || !memory_is_plain(writer, insn) ||
-        memory_prepare_fn(writer, insn)) {
+    if (!(loads || stores) || !insn->is_memory || !(writer->mode & SOFT_MODE_64) || !memory_is_plain(writer, insn)) {
         return false;
     }
     parts = memory_parts(writer, insn);
+    if (parts.prepare) {
+        return false;
+    }
     op = lower_emit(writer, insn, loads ? soft_op_vector_load[aligned] : soft_op_vector_store[aligned]);
     memory_set(op, &parts);
     op->dst = insn->reg;
+    op->insn = insn;
+    return true;
+}
+
+/* --- system instructions, known by their exec functions ----------------------------------------------------------- */
+
+static bool lower_system(struct soft_writer *writer, const struct soft_insn *insn)
+{
+    soft_exec_fn *exec = insn->def->exec;
+    soft_op_fn *fn = exec == soft_exec_cli                                       ? soft_op_cli
+                     : exec == soft_exec_sti                                     ? soft_op_sti
+                     : exec == soft_exec_swapgs                                  ? soft_op_swapgs
+                     : exec == soft_exec_pushf && stack_bytes(writer, insn) == 8 ? soft_op_pushf64
+                                                                                 : NULL;
+    struct soft_op *op;
+
+    if (!fn) {
+        return false;
+    }
+    op = lower_emit(writer, insn, fn);
+    op->insn = insn;
+    writer->sti = fn == soft_op_sti ? op : NULL;
+    return true;
+}
+
+/* --- LOCK --------------------------------------------------------------------------------------------------------- */
+
+/* The micro-operation of an instruction that changes memory in one go; NULL: there is none. */
+static soft_op_fn *lock_fn(const struct soft_insn *insn)
+{
+    unsigned kind = insn->def->kind, log2_bytes = soft_log2(insn->op_bytes);
+
+    switch (kind) {
+    case SOFT_KIND_XCHG:
+        return soft_op_xchg_m[log2_bytes];
+    case SOFT_KIND_CMPXCHG:
+        return soft_op_cmpxchg_m[insn->lock][log2_bytes];
+    case SOFT_KIND_XADD:
+        return soft_op_lock_xadd[log2_bytes];
+    case SOFT_KIND_INC ... SOFT_KIND_NOT:
+        return soft_op_lock_unary[kind - SOFT_KIND_INC][log2_bytes];
+    case SOFT_KIND_ADD ... SOFT_KIND_TEST:
+        return insn->def->form == SOFT_FORM_RM_R ? soft_op_lock_mr[kind - SOFT_KIND_ADD][log2_bytes]
+                                                 : soft_op_lock_mi[kind - SOFT_KIND_ADD][log2_bytes];
+    default:
+        return NULL;
+    }
+}
+
+/* With memory: LOCKed, or XCHG, or CMPXCHG; others have no micro-operation here. */
+static bool lower_lock(struct soft_writer *writer, const struct soft_insn *insn)
+{
+    soft_op_fn *fn = lock_fn(insn);
+    struct soft_op *op;
+
+    if (!fn || !insn->is_memory || !memory_is_plain(writer, insn)) {
+        return false;
+    }
+    op = lower_memory(writer, insn, fn, NULL);
+    op->src = reg_offset(insn, insn->reg);
     op->insn = insn;
     return true;
 }
@@ -564,7 +706,7 @@ static bool lower_jcc(struct soft_writer *writer, const struct soft_insn *insn)
     if (!branch_delta(writer, insn, &delta)) {
         return false;
     }
-    if (writer->last_comparison && writer->fused != SOFT_FUSED_COUNT) {
+    if (writer->last_comparison) {
         fused = soft_op_fused[writer->fused][writer->fused_log2][condition];
     }
     if (fused) {
@@ -592,13 +734,17 @@ static bool lower_jmp(struct soft_writer *writer, const struct soft_insn *insn)
 static bool lower_call(struct soft_writer *writer, const struct soft_insn *insn)
 {
     unsigned bytes = stack_bytes(writer, insn);
+    struct soft_op *call;
     int64_t delta;
 
     if (bytes == 0 || !branch_delta(writer, insn, &delta)) {
         return false;
     }
-    lower_emit(writer, insn, soft_op_call[bytes == 8])->imm = writer->pc + insn->length;
-    lower_jump(writer, insn, delta);
+    call = lower_emit(writer, insn, soft_op_call[bytes == 8]);
+    call->imm = writer->pc + insn->length;
+    if (lower_jump(writer, insn, delta) && bytes == 8) {
+        call->fn = soft_op_call64_far;
+    }
     return true;
 }
 
@@ -648,8 +794,8 @@ static bool lower_hot(struct soft_writer *writer, const struct soft_insn *insn)
 {
     unsigned kind = insn->def->kind;
 
-    if (insn->lock) {
-        return false;
+    if (insn->lock || (kind == SOFT_KIND_XCHG && insn->is_memory)) {
+        return lower_lock(writer, insn);
     }
     switch (kind) {
     case SOFT_KIND_ADD ... SOFT_KIND_TEST:
@@ -689,15 +835,17 @@ static bool lower_hot(struct soft_writer *writer, const struct soft_insn *insn)
     case SOFT_KIND_RET:
         return lower_ret(writer, insn);
     case SOFT_KIND_NOP:
-        return lower_table(writer, insn, soft_op_mov_rr[3]); /* RAX to itself */
+        return lower_nop(writer, insn);
     case SOFT_KIND_LEAVE:
         return lower_leave(writer, insn);
     case SOFT_KIND_CDQ:
         return lower_table(writer, insn, soft_op_cdq[soft_log2(insn->op_bytes)]);
     case SOFT_KIND_CWDE:
         return lower_table(writer, insn, soft_op_cwde[soft_log2(insn->op_bytes)]);
+    case SOFT_KIND_CMPXCHG:
+        return lower_lock(writer, insn);
     default:
-        return lower_vector_move(writer, insn);
+        return lower_system(writer, insn) || lower_vector_move(writer, insn);
     }
 }
 
@@ -719,6 +867,7 @@ void soft_lower(struct soft_writer *writer, const struct soft_insn *insn)
     struct soft_op *first = writer->at;
 
     writer->begun = false;
+    writer->sti = NULL;
     writer->last_comparison = writer->comparison;
     writer->comparison = NULL;
     /* One instruction at a time: exec functions come back to the run loop after each. */
@@ -734,7 +883,10 @@ void soft_lower_end(struct soft_writer *writer)
     if (writer->ended) {
         return;
     }
-    writer->begun = true;
+    if (writer->sti) {
+        writer->sti->fn = soft_op_exec_end;
+    }
+    writer->begun = !writer->elided; /* else the jump stands for what became nothing */
     if (writer->mode & SOFT_MODE_ONE) {
         lower_emit(writer, NULL, soft_op_one_done)->imm = writer->pc;
     } else {

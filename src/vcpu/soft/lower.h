@@ -16,12 +16,18 @@
 struct soft_writer {
     struct soft_op *at;
     uint32_t mode;
-    uint64_t rip; /* of the block's start */
-    uint16_t pc;  /* of the instruction, from there */
-    bool begun;   /* the instruction has a micro-operation already */
-    bool ended;   /* the last one goes elsewhere by itself */
-    /* The instruction before was a comparison, alone in this micro-operation: a conditional jump may join it. */
+    uint64_t rip;    /* of the block's start */
+    uint16_t pc;     /* of the instruction, from there */
+    uint16_t elided; /* bytes right before it that became nothing */
+    bool begun;      /* the instruction has a micro-operation already */
+    bool ended;      /* the last one goes elsewhere by itself */
+    /* The instruction before sets flags, all in this micro-operation: a conditional jump may join it. */
     struct soft_op *comparison, *last_comparison;
+    struct soft_op *sti; /* the last instruction is STI */
+    /* A run of PUSHes or POPs: its first, how many there are, and what the first becomes with so many. */
+    struct soft_op *run;
+    soft_op_fn *const *run_fns;
+    unsigned run_count;
     /* Those that set flags since these were last shown or all set anew: what to make of them if another sets them all.
      */
     struct soft_op *unseen[SOFT_FLAGS_UNSEEN];

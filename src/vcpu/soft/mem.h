@@ -129,6 +129,24 @@ SOFT_DEFINE_ACCESS(16, 2)
 SOFT_DEFINE_ACCESS(32, 4)
 SOFT_DEFINE_ACCESS(64, 8)
 
+/* The host's address of `count` words in a row, all of which may be written, or read; NULL: one by one. */
+static inline soft_guest_u64 *soft_reach_write_run(struct soft_cpu *cpu, uint64_t linear, unsigned count)
+{
+    const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
+
+    return likely(entry->write == soft_tlb_want(cpu, linear, 8 * count)) ? (soft_guest_u64 *)(linear + entry->addend)
+                                                                         : NULL;
+}
+
+static inline const soft_guest_u64 *soft_reach_read_run(struct soft_cpu *cpu, uint64_t linear, unsigned count)
+{
+    const struct soft_tlb_entry *entry = soft_tlb_entry(cpu, linear);
+
+    return likely(entry->read == soft_tlb_want(cpu, linear, 8 * count))
+               ? (const soft_guest_u64 *)(linear + entry->addend)
+               : NULL;
+}
+
 /* The host's address if both a read and a write of any size would hit; NULL: soft_lock_begin, or the slow ways. */
 static inline void *soft_reach_modify(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
 {

@@ -19,7 +19,8 @@ struct soft_op;
 typedef const struct soft_op *soft_op_fn(struct soft_cpu *cpu, const struct soft_op *op);
 
 /*
- * Private to its vCPU. Registers are byte offsets from the soft_cpu, so that AH and the like are just offsets, too.
+ * Private to its vCPU. Operands are byte offsets from the soft_cpu, so that AH and the like are just offsets, too; base
+ * and index are counted in words of 8 bytes, so that they reach the segments' bases as well.
  *
  * A direct jump is two of them: the jump, whose `target` is where it goes, and behind it its link, which is that target
  * while the real one isn't known, or lies in another page and so holds only for one code generation (ops_branch.c).
@@ -38,12 +39,15 @@ struct soft_op {
         };
         int32_t link; /* a link's: the other page's block, counted in micro-operations from here */
     };
-    uint16_t pc;         /* of its instruction, from the block's start */
-    uint8_t length;      /* of its instruction */
-    uint8_t shift : 2;   /* of the index */
-    uint8_t begins : 1;  /* it is its instruction's first */
-    uint8_t near : 1;    /* a link's: within the page, true for good */
-    uint32_t generation; /* a link's: the low half of cpu->code_generation when it was made */
+    uint16_t pc;        /* of its instruction, from the block's start */
+    uint8_t length;     /* of its instruction */
+    uint8_t shift : 2;  /* of the index */
+    uint8_t begins : 1; /* it is its instruction's first */
+    uint8_t near : 1;   /* a link's: within the page, true for good */
+    union {
+        uint32_t generation; /* a link's: the low half of cpu->code_generation when it was made */
+        uint16_t elided; /* others': bytes before its instruction that became nothing, from where it stands for them */
+    };
 };
 _Static_assert(sizeof(struct soft_op) == 32, "two micro-operations a cache line");
 
@@ -114,23 +118,23 @@ static inline const struct soft_op *soft_leave(struct soft_cpu *cpu)
 
 /* The block at gpr[SOFT_REG_PC], by the slow way. May raise. */
 const struct soft_op *soft_jump_find(struct soft_cpu *cpu);
+/* Goes there; `op` isn't looked at. */
+soft_op_fn soft_op_find;
 
 /* Goes to an instruction pointer. */
 #define SOFT_JUMP_TO(cpu, address)                                                                                     \
     do {                                                                                                               \
         uint64_t soft_rip_ = (address);                                                                                \
         const struct soft_jump_entry *soft_entry_ = soft_jump_entry(cpu, soft_rip_);                                   \
-        const struct soft_op *soft_found_;                                                                             \
         (cpu)->gpr[SOFT_REG_PC] = soft_rip_;                                                                           \
         if (soft_is_wanted(cpu)) {                                                                                     \
             return soft_leave(cpu);                                                                                    \
         }                                                                                                              \
-        soft_found_ =                                                                                                  \
-            likely(soft_entry_->rip == soft_rip_ && soft_entry_->generation == (uint32_t)(cpu)->code_generation &&     \
-                   soft_entry_->mode == (cpu)->mode)                                                                   \
-                ? soft_entry_->op                                                                                      \
-                : soft_jump_find(cpu);                                                                                 \
-        SOFT_GO(cpu, soft_found_);                                                                                     \
+        if (unlikely(soft_entry_->rip != soft_rip_ || soft_entry_->generation != (uint32_t)(cpu)->code_generation ||   \
+                     soft_entry_->mode != (cpu)->mode)) {                                                              \
+            return soft_op_find(cpu, NULL);                                                                            \
+        }                                                                                                              \
+        SOFT_GO(cpu, soft_entry_->op);                                                                                 \
     } while (0)
 
 static inline struct soft_jump_entry *soft_jump_entry(struct soft_cpu *cpu, uint64_t rip)

@@ -5,37 +5,19 @@
  */
 #include "vcpu/soft/operand.h"
 
-/* The host's CPU is the guest's kind, so LOCK on any alignment is LOCK on any alignment. */
-#define DEFINE_EXCHANGE(bits)                                                                                          \
-    static bool exchange_##bits(void *host, uint64_t *expected, uint64_t desired)                                      \
-    {                                                                                                                  \
-        uint##bits##_t old = (uint##bits##_t) * expected;                                                              \
-        bool done;                                                                                                     \
-                                                                                                                       \
-        __asm__ volatile("lock cmpxchg %3, %1"                                                                         \
-                         : "=@ccz"(done), "+m"(*(soft_guest_u##bits *)host), "+a"(old)                                 \
-                         : "r"((uint##bits##_t)desired)                                                                \
-                         : "memory");                                                                                  \
-        *expected = old;                                                                                               \
-        return done;                                                                                                   \
-    }
-
-DEFINE_EXCHANGE(8)
-DEFINE_EXCHANGE(16)
-DEFINE_EXCHANGE(32)
-DEFINE_EXCHANGE(64)
+#include "vcpu/soft/host_lock.h"
 
 bool soft_host_exchange(void *host, unsigned size_bytes, uint64_t *expected, uint64_t desired)
 {
     switch (size_bytes) {
     case 1:
-        return exchange_8(host, expected, desired);
+        return soft_host_exchange8(host, expected, desired);
     case 2:
-        return exchange_16(host, expected, desired);
+        return soft_host_exchange16(host, expected, desired);
     case 4:
-        return exchange_32(host, expected, desired);
+        return soft_host_exchange32(host, expected, desired);
     default:
-        return exchange_64(host, expected, desired);
+        return soft_host_exchange64(host, expected, desired);
     }
 }
 

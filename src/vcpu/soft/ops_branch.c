@@ -22,15 +22,34 @@ const struct soft_op *soft_op_jump(struct soft_cpu *cpu, const struct soft_op *o
     SOFT_JUMP(cpu, op);
 }
 
-/* A link to another page, with a target: true for its generation. */
+/* Goes by a link to another page: its target is true for its generation. No generation is 0: there is none yet. */
+#define FOLLOW_FAR(link_op)                                                                                            \
+    do {                                                                                                               \
+        const struct soft_op *link_ = (link_op), *target_ = link_ + link_->link;                                       \
+        if (likely(link_->generation == (uint32_t)cpu->code_generation)) {                                             \
+            SOFT_GO(cpu, target_);                                                                                     \
+        }                                                                                                              \
+        return soft_op_link(cpu, link_);                                                                               \
+    } while (0)
+
 OP(link_far)
 {
-    const struct soft_op *target = op + op->link;
+    FOLLOW_FAR(op);
+}
 
-    if (likely(op->generation == (uint32_t)cpu->code_generation)) {
-        SOFT_GO(cpu, target);
-    }
-    return soft_op_link(cpu, op);
+/* A jump whose link is behind it and goes to another page: the two in one. */
+#define JUMP_FAR(jump)                                                                                                 \
+    do {                                                                                                               \
+        cpu->gpr[SOFT_REG_PC] += (jump)->disp;                                                                         \
+        if (soft_is_wanted(cpu)) {                                                                                     \
+            return soft_leave(cpu);                                                                                    \
+        }                                                                                                              \
+        FOLLOW_FAR((jump) + 1);                                                                                        \
+    } while (0)
+
+const struct soft_op *soft_op_jump_far(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    JUMP_FAR(op);
 }
 
 /* Finds the target and remembers it, in the link's jump or in itself. */
@@ -66,6 +85,13 @@ const struct soft_op *soft_jump_find(struct soft_cpu *cpu)
     return target;
 }
 
+const struct soft_op *soft_op_find(struct soft_cpu *cpu, const struct soft_op *op)
+{
+    const struct soft_op *target = soft_jump_find(cpu);
+
+    SOFT_GO(cpu, target);
+}
+
 #define JCC(cc)                                                                                                        \
     OP(jcc##cc)                                                                                                        \
     {                                                                                                                  \
@@ -97,7 +123,9 @@ soft_op_fn *const soft_op_jcc[16] = {jcc0, jcc1, jcc2,  jcc3,  jcc4,  jcc5,  jcc
 
 STORING_OP(call32, 32, TOP32, RETURN_ADDRESS, cpu->gpr[CPU_RSP] = TOP32, FOLLOWING_JUMP(op))
 STORING_OP(call64, 64, TOP64, RETURN_ADDRESS, cpu->gpr[CPU_RSP] -= 8, FOLLOWING_JUMP(op))
+STORING_OP(call64_far, 64, TOP64, RETURN_ADDRESS, cpu->gpr[CPU_RSP] -= 8, JUMP_FAR(op + 1))
 soft_op_fn *const soft_op_call[2] = {call32, call64};
+soft_op_fn *const soft_op_call64_far = call64_far;
 
 /* --- indirect ----------------------------------------------------------------------------------------------------- */
 
@@ -247,7 +275,7 @@ const struct soft_op *soft_op_stale(struct soft_cpu *cpu, const struct soft_op *
 {
     const struct soft_op *target;
 
-    cpu->gpr[SOFT_REG_PC] = soft_op_rip(cpu, op);
+    cpu->gpr[SOFT_REG_PC] = soft_op_rip(cpu, op) - op->elided;
     if (soft_is_wanted(cpu)) {
         return soft_leave(cpu);
     }

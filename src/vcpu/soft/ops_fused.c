@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Micro-operations for a comparison and the conditional jump behind it: one of two instructions, and of three jumps of
- * the host's, saved on the commonest pair there is. Flags are set all the same. If memory is compared, the load comes
- * first, so a fault is the comparison's and nothing has happened yet. Two jumps follow: the taken one, then the other.
- * The vCPU's thread.
+ * Micro-operations for a comparison, or what is as good as one, and the conditional jump behind it: one of two
+ * instructions, and of three jumps of the host's, saved on the commonest pair there is. Flags are set all the same. If
+ * memory is compared, the load comes first, so a fault is the comparison's and nothing has happened yet. Two jumps
+ * follow: the taken one, then the other. The vCPU's thread.
  */
 #include "vcpu/soft/alu.h"
 #include "vcpu/soft/condition.h"
@@ -22,6 +22,18 @@
         uint64_t result_ = soft_alu_inline(cpu, SOFT_KIND_TEST, log2, a, b);                                           \
         BRANCH(soft_condition_logic(cc, (int##bits##_t)result_));                                                      \
     } while (0)
+#define AND_THEN(cc, bits, log2, a, b)                                                                                 \
+    do {                                                                                                               \
+        uint64_t result_ = soft_alu_inline(cpu, SOFT_KIND_AND, log2, a, b);                                            \
+        PUT##bits(op->dst, result_);                                                                                   \
+        BRANCH(soft_condition_logic(cc, (int##bits##_t)result_));                                                      \
+    } while (0)
+#define SUB_THEN(cc, bits, log2, a, b)                                                                                 \
+    do {                                                                                                               \
+        uint64_t a_ = (a), b_ = (b);                                                                                   \
+        PUT##bits(op->dst, soft_alu_inline(cpu, SOFT_KIND_SUB, log2, a_, b_));                                         \
+        BRANCH(soft_condition_compare(cpu, cc, a_, b_, (int##bits##_t)a_, (int##bits##_t)b_));                         \
+    } while (0)
 
 #define REGISTERS(name, then, bits, log2, cc, a, b)                                                                    \
     OP(name##bits##_##cc)                                                                                              \
@@ -38,7 +50,9 @@
     MEMORY(cmp_mi, CMP_THEN, bits, log2, cc, value, op->imm)                                                           \
     REGISTERS(test_rr, TEST_THEN, bits, log2, cc, GET(bits, op->dst), GET(bits, op->src))                              \
     REGISTERS(test_ri, TEST_THEN, bits, log2, cc, GET(bits, op->dst), op->imm)                                         \
-    MEMORY(test_mi, TEST_THEN, bits, log2, cc, value, op->imm)
+    MEMORY(test_mi, TEST_THEN, bits, log2, cc, value, op->imm)                                                         \
+    REGISTERS(and_ri, AND_THEN, bits, log2, cc, GET(bits, op->dst), op->imm)                                           \
+    REGISTERS(sub_ri, SUB_THEN, bits, log2, cc, GET(bits, op->dst), op->imm)
 #define SIZE(bits, log2)                                                                                               \
     CONDITION(bits, log2, 0)                                                                                           \
     CONDITION(bits, log2, 1)                                                                                           \
@@ -74,5 +88,6 @@ SIZE(64, 3)
 soft_op_fn *const soft_op_fused[SOFT_FUSED_COUNT][4][16] = {
     [SOFT_FUSED_CMP_RR] = SIZES(cmp_rr),   [SOFT_FUSED_CMP_RI] = SIZES(cmp_ri),   [SOFT_FUSED_CMP_RM] = SIZES(cmp_rm),
     [SOFT_FUSED_CMP_MR] = SIZES(cmp_mr),   [SOFT_FUSED_CMP_MI] = SIZES(cmp_mi),   [SOFT_FUSED_TEST_RR] = SIZES(test_rr),
-    [SOFT_FUSED_TEST_RI] = SIZES(test_ri), [SOFT_FUSED_TEST_MI] = SIZES(test_mi),
+    [SOFT_FUSED_TEST_RI] = SIZES(test_ri), [SOFT_FUSED_TEST_MI] = SIZES(test_mi), [SOFT_FUSED_AND_RI] = SIZES(and_ri),
+    [SOFT_FUSED_SUB_RI] = SIZES(sub_ri),
 };

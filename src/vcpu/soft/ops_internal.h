@@ -12,8 +12,9 @@
 #define PUT64(offset, value) (*(uint64_t *)((char *)cpu + (offset)) = (uint64_t)(value))
 
 /* The address of a memory operand. */
-#define AT(op)   (GET(64, (op)->base) + (uint64_t)(int64_t)(op)->disp)
-#define AT_X(op) (AT(op) + (GET(64, (op)->index) << (op)->shift))
+#define WORD(n)  (*((const uint64_t *)cpu + (n)))
+#define AT(op)   (WORD((op)->base) + (uint64_t)(int64_t)(op)->disp)
+#define AT_X(op) (AT(op) + (WORD((op)->index) << (op)->shift))
 
 /* A micro-operation, and the slow half of one: for TLB misses, devices and faults. */
 #define OP(name) static SOFT_GUEST_ACCESS const struct soft_op *name(struct soft_cpu *cpu, const struct soft_op *op)

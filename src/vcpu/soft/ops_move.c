@@ -168,6 +168,57 @@ OP(push64_mem)
     NEXT;
 }
 
+/*
+ * Several at once, if all of it lies in one page that needs nothing else: then the micro-operations behind this one,
+ * which are the others', are passed over. Otherwise this is the first alone. `order` keeps the compiler from changing
+ * what other CPUs see.
+ */
+#define ORDER __asm__ volatile("" ::: "memory")
+#define PUSH_ONE(i)                                                                                                    \
+    host[COUNT - 1 - (i)] = GET(64, op[i].dst);                                                                        \
+    ORDER
+#define PUSH_RUN(count, each)                                                                                          \
+    OP(push64_run##count)                                                                                              \
+    {                                                                                                                  \
+        enum { COUNT = count };                                                                                        \
+        uint64_t linear = cpu->gpr[CPU_RSP] - 8 * COUNT;                                                               \
+        soft_guest_u64 *host = soft_reach_write_run(cpu, linear, COUNT);                                               \
+        if (unlikely(!host)) {                                                                                         \
+            return push64_slow(cpu, op);                                                                               \
+        }                                                                                                              \
+        each;                                                                                                          \
+        cpu->gpr[CPU_RSP] = linear;                                                                                    \
+        SOFT_NEXT(cpu, op + COUNT - 1);                                                                                \
+    }
+#define POP_ONE(i)                                                                                                     \
+    PUT64(op[i].dst, host[i]);                                                                                         \
+    ORDER
+#define POP_RUN(count, each)                                                                                           \
+    OP(pop64_run##count)                                                                                               \
+    {                                                                                                                  \
+        uint64_t linear = cpu->gpr[CPU_RSP];                                                                           \
+        const soft_guest_u64 *host = soft_reach_read_run(cpu, linear, count);                                          \
+        if (unlikely(!host)) {                                                                                         \
+            return pop64_slow(cpu, op);                                                                                \
+        }                                                                                                              \
+        each;                                                                                                          \
+        cpu->gpr[CPU_RSP] = linear + 8 * (count);                                                                      \
+        SOFT_NEXT(cpu, op + (count)-1);                                                                                \
+    }
+#define RUNS(RUN, ONE)                                                                                                 \
+    RUN(2, ONE(0); ONE(1))                                                                                             \
+    RUN(3, ONE(0); ONE(1); ONE(2))                                                                                     \
+    RUN(4, ONE(0); ONE(1); ONE(2); ONE(3))                                                                             \
+    RUN(5, ONE(0); ONE(1); ONE(2); ONE(3); ONE(4))                                                                     \
+    RUN(6, ONE(0); ONE(1); ONE(2); ONE(3); ONE(4); ONE(5))
+
+RUNS(PUSH_RUN, PUSH_ONE)
+RUNS(POP_RUN, POP_ONE)
+
+soft_op_fn *const soft_op_push64_run[SOFT_RUN_MAX + 1] = {NULL,        push64,      push64_run2, push64_run3,
+                                                          push64_run4, push64_run5, push64_run6};
+soft_op_fn *const soft_op_pop64_run[SOFT_RUN_MAX + 1] = {NULL,       pop64,      pop64_run2, pop64_run3,
+                                                         pop64_run4, pop64_run5, pop64_run6};
 soft_op_fn *const soft_op_push[2] = {push32, push64};
 soft_op_fn *const soft_op_push_imm[2] = {push32_imm, push64_imm};
 soft_op_fn *const soft_op_pop[2] = {pop32, pop64};

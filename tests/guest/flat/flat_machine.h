@@ -112,6 +112,7 @@ FLAT_GUEST(triple_fault);
 FLAT_GUEST(lost);
 FLAT_GUEST(apic_ipi);
 FLAT_GUEST(apic_tpr);
+FLAT_GUEST(apic_sti);
 FLAT_GUEST(apic_timer);
 FLAT_GUEST(apic_cr8);
 

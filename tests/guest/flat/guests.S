@@ -380,6 +380,40 @@ guest apic_tpr
         iret
 guest_end apic_tpr
 
+/*
+ * Interrupts itself with interrupts off, twice, and then has them on for one instruction: the handler, which counts at
+ * 0x6000, notes at 0x6004 and 0x6008 how many have run.
+ */
+guest apic_sti
+        mov     $SEG_APIC, %ax
+        mov     %ax, %es
+        movw    $0x1000 + (9f - flat_apic_sti), 0x61 * 4
+        movw    $0, 0x61 * 4 + 2
+        movl    $0x1ff, %es:0xf0
+        xor     %ebx, %ebx
+        movl    $0x44061, %es:0x300
+        sti
+        inc     %ebx
+        cli
+        inc     %ebx
+        movl    $0x44061, %es:0x300
+        sti
+        nop
+        cli
+        inc     %ebx
+        mov     $PORT_DONE, %dx
+        mov     $1, %al
+        out     %al, %dx
+1:      hlt
+        jmp     1b
+9:      incl    0x6000
+        mov     0x6000, %si
+        shl     $2, %si
+        mov     %ebx, 0x6000(%si)
+        movl    $0, %es:0xb0
+        iret
+guest_end apic_sti
+
 /* A tick each millisecond; done 0x61 at the 20th. */
 guest apic_timer
         mov     $SEG_APIC, %ax

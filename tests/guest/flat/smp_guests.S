@@ -436,6 +436,36 @@ guest smp_code_own
         jmp     1b
 2:      shr     $24, %eax
         note    6
+        /* What does nothing, until it becomes inc %eax: behind the store... */
+        mov     $7, %eax
+        movw    $0xc0ff, 1f(%rip)
+1:      .byte   0x66, 0x90
+        note    7
+        /* ...where a function begins... */
+        mov     $8, %eax
+        call    1f
+        movw    $0xc0ff, 1f(%rip)
+        call    1f
+        note    8
+        jmp     2f
+1:      .byte   0x66, 0x90
+        ret
+        /* ...and among so many that nothing else is left of a block. */
+2:      mov     $9, %eax
+        jmp     1f
+1:      movw    $0xc0ff, 2f(%rip)
+        .fill   40, 1, 0x90
+2:      .byte   0x66, 0x90
+        .fill   40, 1, 0x90
+        note    9
+        /* PUSHes in a row, the first of which turns the others into mov $11, %eax. */
+        mov     %esp, %r12d
+        movabs  $0x9090900000000bb8, %rbx
+        lea     1f + 9(%rip), %rsp
+        jmp     1f
+1:      .fill   9, 1, 0x53
+        mov     %r12d, %esp
+        note    10
         done    1
 guest_end smp_code_own
 

@@ -325,6 +325,19 @@ static void test_apic_tpr(void **state)
     flat_destroy(machine);
 }
 
+static void test_apic_sti(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_sti);
+
+    vm_resume(machine->vm);
+    assert_int_equal(flat_wait_done(machine), 1);
+    vm_pause(machine->vm);
+    assert_int_equal(guest_word(machine, 0x6000), 2);
+    assert_int_equal(guest_word(machine, 0x6004), 1);
+    assert_int_equal(guest_word(machine, 0x6008), 2);
+    flat_destroy(machine);
+}
+
 static void test_apic_cr8(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_cr8);
@@ -824,6 +837,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_apic_waiting_cpu),
         cmocka_unit_test(test_apic_reset),
         cmocka_unit_test(test_apic_tpr),
+        cmocka_unit_test(test_apic_sti),
         cmocka_unit_test(test_apic_cr8),
         cmocka_unit_test(test_apic_timer),
         cmocka_unit_test(test_irq_line_and_irqfd),

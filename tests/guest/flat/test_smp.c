@@ -228,7 +228,7 @@ static void test_code_by_itself(void **state)
     struct flat_machine *machine = FLAT_CREATE_SMP(1, code_own);
 
     run_smp(machine, 1);
-    for (uint32_t i = 0; i < 7; i++) {
+    for (uint32_t i = 0; i < 11; i++) {
         assert_int_equal(flat_ram32(machine, NOTES + 4 * i), i + 1);
     }
     flat_destroy(machine);
