@@ -238,6 +238,38 @@ static void test_news_overflow(void **state)
     soft_machine_destroy(&m);
 }
 
+/*
+ * An entry that is in the TLB's second level while code is translated from its page: on its way back it is slow,
+ * though nobody walks.
+ */
+static void test_marks_in_the_second_level(void **state)
+{
+    uint64_t other = LINEAR + SOFT_TLB_ENTRIES * SOFT_PAGE_BYTES;
+    struct soft_machine m;
+    struct soft_cpu *cpu;
+    uint8_t *host;
+
+    soft_machine_init(&m, 1);
+    cpu = start(&m, 0);
+    *soft_map_entry(&m, cpu, other, 12) = (CODE_GPA + 0x9000) | P | W | D | A;
+    host = m.low->host + CODE_GPA;
+    soft_store(cpu, LINEAR, 1, 1);
+    soft_store(cpu, other, 1, 1);
+    assert_true(is_fast(cpu, other));
+    *soft_map_entry(&m, cpu, LINEAR, 12) = 0;
+    soft_code_mark(cpu, host + 0x100, 1);
+    soft_store(cpu, LINEAR, 1, 2); /* not to the code */
+    assert_int_equal(host[0], 2);
+    assert_false(is_fast(cpu, LINEAR));
+    stale_log.count = 0;
+    soft_store(cpu, other, 1, 2);
+    soft_store(cpu, LINEAR + 0x100, 1, 3);
+    assert_int_equal(stale_log.count, 1);
+    assert_ptr_equal(stale_log.host[0], host + 0x100);
+    soft_machine_end(cpu);
+    soft_machine_destroy(&m);
+}
+
 /* --- several CPUs, of which one thread plays all ------------------------------------------------------------------ */
 
 static void test_others_forget(void **state)
@@ -786,6 +818,7 @@ int main(void)
         cmocka_unit_test(test_code_in_page_tables),
         cmocka_unit_test(test_device_writes),
         cmocka_unit_test(test_news_overflow),
+        cmocka_unit_test(test_marks_in_the_second_level),
         cmocka_unit_test(test_others_forget),
         cmocka_unit_test(test_no_write_is_unnoticed),
         cmocka_unit_test(test_waits),

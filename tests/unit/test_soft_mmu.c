@@ -16,14 +16,22 @@ static uint64_t load(struct soft_cpu *cpu, uint64_t linear, unsigned size_bytes)
 
 /* --- what stays in the TLB ---------------------------------------------------------------------------------------- */
 
-/* A machine with a page that shows 1, to be remapped to a page that shows 2 behind the TLB's back. */
+/* As far apart as pages are that have the same entry. */
+#define ALIAS (SOFT_TLB_ENTRIES * SOFT_PAGE_BYTES)
+
+/*
+ * A machine with a page that shows 1, to be remapped to a page that shows 2 behind the TLB's back. `second`: another
+ * page takes its entry each time, so that it lives in the TLB's second level.
+ */
 struct tlb_test {
     struct soft_machine m;
     struct soft_cpu *cpu;
+    bool second;
 };
 
 static void tlb_setup(struct tlb_test *test, uint64_t cr4)
 {
+    test->second = false;
     soft_machine_init(&test->m, 1);
     test->cpu = soft_machine_start(&test->m, 0);
     soft_set_control(test->cpu, test->cpu->cr0, CR4_PAE | CR4_PGE | cr4, test->cpu->efer);
@@ -37,6 +45,15 @@ static void tlb_teardown(struct tlb_test *test)
     soft_machine_destroy(&test->m);
 }
 
+static void push_out(struct tlb_test *test, uint64_t linear)
+{
+    if (test->second) {
+        *soft_map_entry(&test->m, test->cpu, linear ^ ALIAS, 12) = 0x302000 | P | W;
+        load(test->cpu, linear ^ ALIAS, 1);
+        assert_true(soft_tlb_entry(test->cpu, linear)->read == soft_tlb_want(test->cpu, linear ^ ALIAS, 1));
+    }
+}
+
 /* 1 if the TLB still knows the page, 2 if it walks. For data, and for code. */
 static void show_new(struct tlb_test *test, uint64_t linear, uint64_t flags)
 {
@@ -46,6 +63,7 @@ static void show_new(struct tlb_test *test, uint64_t linear, uint64_t flags)
     soft_tlb_flush_page(test->cpu, linear);
     assert_int_equal(load(test->cpu, linear, 1), 1);
     assert_int_equal(*soft_code_at(test->cpu, linear, &gpa), 1);
+    push_out(test, linear);
     *soft_map_entry(&test->m, test->cpu, linear, 12) = 0x301000 | flags;
 }
 
@@ -55,16 +73,18 @@ static unsigned what_shows(struct tlb_test *test, uint64_t linear)
     unsigned data = (unsigned)load(test->cpu, linear, 1);
 
     assert_int_equal(*soft_code_at(test->cpu, linear, &gpa), data);
+    push_out(test, linear);
     return data;
 }
 
-static void test_flushes(void **state)
+static void flushes(bool second)
 {
     struct tlb_test test;
     struct soft_cpu *cpu;
     uint64_t cr3, generation;
 
     tlb_setup(&test, 0);
+    test.second = second;
     cpu = test.cpu;
     show_new(&test, LINEAR, P | W);
     assert_int_equal(what_shows(&test, LINEAR), 1);
@@ -115,18 +135,25 @@ static void test_flushes(void **state)
     tlb_teardown(&test);
 }
 
+static void test_flushes(void **state)
+{
+    flushes(false);
+    flushes(true);
+}
+
 static void load_pcid(struct tlb_test *test, uint64_t pcid, bool keep)
 {
     test->cpu->cr3 = (test->cpu->cr3 & ~UINT64_C(0xfff)) | pcid;
     soft_tlb_load_cr3(test->cpu, keep);
 }
 
-static void test_pcids(void **state)
+static void pcids(bool second)
 {
     struct tlb_test test;
     uint64_t generation;
 
     tlb_setup(&test, CR4_PCIDE);
+    test.second = second;
     load_pcid(&test, 5, false);
     show_new(&test, LINEAR, P | W);
     generation = test.cpu->code_generation;
@@ -178,18 +205,26 @@ static void test_pcids(void **state)
     tlb_teardown(&test);
 }
 
+static void test_pcids(void **state)
+{
+    pcids(false);
+    pcids(true);
+}
+
 /* INVLPG on one address of a large page takes all of it: 2 MiB, 1 GiB, 4 MiB. */
-static void test_large_pages_go_whole(void **state)
+static void large_pages_go_whole(bool second)
 {
     struct tlb_test test;
     struct soft_cpu *cpu;
     uint64_t linear = UINT64_C(0xffff888040000000), gpa, generation, *entry;
 
     tlb_setup(&test, 0);
+    test.second = second;
     cpu = test.cpu;
     entry = soft_map_entry(&test.m, cpu, linear, 21);
     *entry = 0x200000 | P | W | PS | G;
     load(cpu, linear + 0x100000, 1);
+    push_out(&test, linear + 0x100000);
     assert_ptr_equal(soft_code_at(cpu, linear + 0x101000, &gpa), test.m.low->host + 0x301000);
     *entry = 0x400000 | P | W | PS | G;
     generation = cpu->code_generation;
@@ -220,6 +255,57 @@ static void test_large_pages_go_whole(void **state)
     *soft_entry32(&test.m, cpu->cr3, 1) = 0x400000 | P | W | PS;
     soft_tlb_flush_page(cpu, 0x400000);
     assert_int_equal(load(cpu, 0x400000 + 0x100000, 1), 9);
+    tlb_teardown(&test);
+}
+
+static void test_large_pages_go_whole(void **state)
+{
+    large_pages_go_whole(false);
+    large_pages_go_whole(true);
+}
+
+/* The second level keeps what one entry's pages push out, for reading and writing, of all banks and pages. */
+static void test_second_level(void **state)
+{
+    struct tlb_test test;
+    struct soft_cpu *cpu;
+
+    tlb_setup(&test, 0);
+    cpu = test.cpu;
+    for (unsigned i = 0; i < 4; i++) {
+        *soft_map_entry(&test.m, cpu, LINEAR + i * ALIAS, 12) = (0x300000 + i * 0x1000) | P | W | U;
+        soft_store(cpu, LINEAR + i * ALIAS, 1, i + 1);
+    }
+    /* From here on nobody walks: what the tables say now would fault. */
+    for (unsigned i = 0; i < 4; i++) {
+        *soft_map_entry(&test.m, cpu, LINEAR + i * ALIAS, 12) = 0;
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t linear = LINEAR + (i * 7 % 4) * ALIAS;
+
+        assert_int_equal(load(cpu, linear, 1), i * 7 % 4 + 1);
+        soft_store(cpu, linear, 1, i * 7 % 4 + 1);
+        assert_int_equal(soft_tlb_entry(cpu, linear)->write, soft_tlb_want(cpu, linear, 1));
+    }
+    /* Another privilege has its own. */
+    soft_set_privilege(cpu, 3, false);
+    assert_page_fault(cpu, TRY_LOAD, LINEAR, 1, LINEAR, PF_USER);
+    soft_set_privilege(cpu, 0, false);
+    /* INVLPG takes the one page, wherever it is. */
+    soft_tlb_flush_page(cpu, LINEAR + ALIAS);
+    assert_page_fault(cpu, TRY_LOAD, LINEAR + ALIAS, 1, LINEAR + ALIAS, 0);
+    assert_int_equal(load(cpu, LINEAR, 1), 1);
+    assert_int_equal(load(cpu, LINEAR + 2 * ALIAS, 1), 3);
+    /* A page that was read only walks for its first write; what the walk finds is what counts. */
+    *soft_map_entry(&test.m, cpu, LINEAR, 12) = 0x300000 | P | W;
+    soft_tlb_flush_page(cpu, LINEAR);
+    load(cpu, LINEAR, 1);
+    load(cpu, LINEAR + 2 * ALIAS, 1);
+    *soft_map_entry(&test.m, cpu, LINEAR, 12) = 0x301000 | P | W;
+    soft_store(cpu, LINEAR, 1, 9);
+    assert_int_equal(test.m.low->host[0x301000], 9);
+    load(cpu, LINEAR + 2 * ALIAS, 1);
+    assert_int_equal(load(cpu, LINEAR, 1), 9);
     tlb_teardown(&test);
 }
 
@@ -260,15 +346,23 @@ static void test_code_generation(void **state)
 static void test_numbers_run_out(void **state)
 {
     struct tlb_test test;
-    uint64_t generation = 0;
+    uint64_t generation = 0, tag = 0;
 
     tlb_setup(&test, CR4_PCIDE);
+    test.second = true;
     for (unsigned i = 0; i < 3 * 4096; i++) {
         uint64_t page = i & 1 ? 0x301000 : 0x300000;
 
         *soft_map_entry(&test.m, test.cpu, LINEAR, 12) = page | P;
         soft_tlb_load_cr3(test.cpu, false);
         assert_int_equal(load(test.cpu, LINEAR, 1), i & 1 ? 2 : 1);
+        /* In the second level, where nothing else comes by until its number comes again. */
+        if (i == 4000) {
+            show_new(&test, LINEAR + 0x3000, P | W);
+            tag = test.cpu->tlb_tag;
+        } else if (i > 4000 && test.cpu->tlb_tag == tag) {
+            assert_int_equal(load(test.cpu, LINEAR + 0x3000, 1), 2);
+        }
         assert_true(test.cpu->code_generation != generation);
         generation = test.cpu->code_generation;
         assert_in_range(test.cpu->tlb_tag, 1, 4094);
@@ -295,8 +389,7 @@ static void test_random_changes(void **state)
 
     tlb_setup(&test, CR4_PCIDE);
     for (unsigned i = 0; i < 30000; i++) {
-        /* Pages 4 MiB apart have the same entry. */
-        uint64_t linear = LINEAR_HIGH + (test_random_below(&seed, 4) << 22) + (test_random_below(&seed, 2) << 12);
+        uint64_t linear = LINEAR_HIGH + test_random_below(&seed, 4) * ALIAS + (test_random_below(&seed, 2) << 12);
         unsigned frame = (unsigned)test_random_below(&seed, 2);
         uint64_t entry = (0x300000 + frame * 0x1000) | flags[test_random_below(&seed, 5)];
         unsigned vector;
@@ -615,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_flushes),
         cmocka_unit_test(test_pcids),
         cmocka_unit_test(test_large_pages_go_whole),
+        cmocka_unit_test(test_second_level),
         cmocka_unit_test(test_code_generation),
         cmocka_unit_test(test_numbers_run_out),
         cmocka_unit_test(test_random_changes),

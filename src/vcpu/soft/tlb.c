@@ -10,7 +10,7 @@
  *   INVLPG, INVPCID           dropped at once
  *   rights changed            another bank, or (CR0.WP and the like) all flushed
  *   memory map changed        all flushed, before the next access (code_map.c)
- *   code translated there     its write word is complemented
+ *   code translated there     its write word is complemented; in the second level, on its way back
  *
  * Code is looked up by a TLB of its own. What was linked by it elsewhere holds as long as cpu->code_generation stays:
  * the number, and above it a code epoch that changes with every flush that may have hit fetched code.
@@ -86,6 +86,7 @@ static void tlb_clear(struct soft_cpu *cpu)
     memset(tlb->large_filter, 0, sizeof(tlb->large_filter));
     memset(tlb->huge_filter, 0, sizeof(tlb->huge_filter));
     memset(tlb->number_of_pcid, 0, sizeof(tlb->number_of_pcid));
+    tlb->second_generation++;
     tlb->last_number = tlb->floor = 0;
     tlb->epoch = 0;
     tlb_renew_code(cpu);
@@ -107,6 +108,139 @@ static void tlb_renumber(struct soft_cpu *cpu)
     cpu->tlb_tag = ++tlb->last_number;
     tlb->number_of_pcid[tlb_pcid(cpu)] = tlb->last_number;
     tlb_set_generation(cpu);
+}
+
+/* --- the second level --------------------------------------------------------------------------------------------- */
+
+/* An entry's page and number. Its words are 0, or have the page's index bits, or have them complemented. */
+static uint64_t entry_word(const struct soft_tlb_entry *entry, unsigned index)
+{
+    return soft_tlb_index(entry->read) == index ? entry->read : ~entry->read;
+}
+
+static uint64_t entry_page(const struct soft_tlb_entry *entry, unsigned index)
+{
+    return entry_word(entry, index) & SOFT_PAGE_MASK;
+}
+
+/* Of a global page, with a number that isn't the present one: gives it that. */
+static bool entry_renew(const struct soft_cpu *cpu, uint64_t linear, struct soft_tlb_entry *entry)
+{
+    uint64_t epoch = (uint64_t)cpu->tlb_state.epoch << SOFT_TLB_EPOCH_SHIFT;
+    uint64_t change;
+
+    if (!(entry->gpa & SOFT_TLB_GLOBAL) || (entry->gpa & EPOCH_MASK) != epoch ||
+        entry_page(entry, soft_tlb_index(linear)) != (linear & SOFT_PAGE_MASK)) {
+        return false;
+    }
+    change = entry_word(entry, soft_tlb_index(linear)) % SOFT_PAGE_BYTES ^ cpu->tlb_tag;
+    /* Complements change in the same bits. */
+    entry->read ^= change;
+    entry->write ^= entry->write ? change : 0;
+    return true;
+}
+
+static struct soft_tlb_second *second_set(struct soft_tlb *tlb, unsigned bank, uint64_t page)
+{
+    uint64_t number = page / SOFT_PAGE_BYTES;
+
+    return tlb->second[bank][(number ^ number >> 9 ^ number >> 18) % SOFT_TLB_SECOND_SETS];
+}
+
+/* Where a page is; NULL: it isn't. */
+static struct soft_tlb_second *second_find(struct soft_tlb *tlb, unsigned bank, uint64_t page)
+{
+    struct soft_tlb_second *set = second_set(tlb, bank, page);
+
+    for (unsigned way = 0; way < SOFT_TLB_SECOND_WAYS; way++) {
+        if (set[way].page == page && set[way].generation == tlb->second_generation) {
+            return &set[way];
+        }
+    }
+    return NULL;
+}
+
+/* Where a page can be put: in its own place, an empty one, or that of whose turn it is. */
+static struct soft_tlb_second *second_place(struct soft_tlb *tlb, unsigned bank, uint64_t page)
+{
+    struct soft_tlb_second *set = second_set(tlb, bank, page), *place = second_find(tlb, bank, page);
+
+    for (unsigned way = 0; way < SOFT_TLB_SECOND_WAYS && !place; way++) {
+        place = set[way].generation != tlb->second_generation ? &set[way] : NULL;
+    }
+    return place ? place : &set[tlb->second_next++ % SOFT_TLB_SECOND_WAYS];
+}
+
+/* Whether an entry may be of use again: others needn't be kept. */
+static bool entry_lives(const struct soft_cpu *cpu, const struct soft_tlb_entry *entry, unsigned index)
+{
+    const struct soft_tlb *tlb = &cpu->tlb_state;
+    uint64_t number = entry_word(entry, index) % SOFT_PAGE_BYTES;
+
+    if (!entry->read) {
+        return false;
+    }
+    return number == cpu->tlb_tag || ((cpu->cr4 & CR4_PCIDE) && number > tlb->floor) ||
+           ((entry->gpa & SOFT_TLB_GLOBAL) && (entry->gpa & EPOCH_MASK) == (uint64_t)tlb->epoch
+                                                                               << SOFT_TLB_EPOCH_SHIFT);
+}
+
+/* An entry is about to become another page's: what it has goes to the second level. */
+static void second_keep(struct soft_cpu *cpu, unsigned bank, uint64_t linear, const struct soft_tlb_entry *entry)
+{
+    struct soft_tlb *tlb = &cpu->tlb_state;
+    unsigned index = soft_tlb_index(linear);
+    uint64_t page = entry_page(entry, index);
+
+    if (page != (linear & SOFT_PAGE_MASK) && entry_lives(cpu, entry, index)) {
+        *second_place(tlb, bank, page) =
+            (struct soft_tlb_second){.entry = *entry, .page = page, .generation = tlb->second_generation};
+    }
+}
+
+/* On the way back: whether writes may still be fast. */
+static void entry_check_write(struct soft_cpu *cpu, uint64_t linear, struct soft_tlb_entry *entry)
+{
+    const uint8_t *host = (const uint8_t *)((linear & SOFT_PAGE_MASK) + entry->addend);
+    struct soft_slot *slot;
+
+    if (!entry->write || soft_tlb_index(entry->write) != soft_tlb_index(linear)) {
+        return;
+    }
+    slot = soft_slot_find(cpu, host);
+    if (unlikely(!slot || !soft_code_let_write(slot, host))) {
+        entry->write = ~entry->write;
+    }
+}
+
+/* The second level's entry for linear changes places with what `entry` has. False: it has none for this space. */
+static bool second_swap(struct soft_cpu *cpu, unsigned bank, uint64_t linear, struct soft_tlb_entry *entry)
+{
+    struct soft_tlb_second *second = second_find(&cpu->tlb_state, bank, linear & SOFT_PAGE_MASK);
+    struct soft_tlb_entry found;
+
+    if (!second) {
+        return false;
+    }
+    found = second->entry;
+    if (entry_word(&found, soft_tlb_index(linear)) % SOFT_PAGE_BYTES != cpu->tlb_tag &&
+        !entry_renew(cpu, linear, &found)) {
+        return false;
+    }
+    second->generation = 0;
+    second_keep(cpu, bank, linear, entry);
+    entry_check_write(cpu, linear, &found);
+    *entry = found;
+    return true;
+}
+
+static void second_drop(struct soft_tlb *tlb, unsigned bank, uint64_t linear)
+{
+    struct soft_tlb_second *second = second_find(tlb, bank, linear & SOFT_PAGE_MASK);
+
+    if (second) {
+        second->generation = 0;
+    }
 }
 
 /* --- forgetting --------------------------------------------------------------------------------------------------- */
@@ -141,15 +275,7 @@ void soft_tlb_load_cr3(struct soft_cpu *cpu, bool keep)
     }
 }
 
-/* The page that an entry is for. Its words are 0, or have the page's index bits, or have them complemented. */
-static uint64_t entry_page(const struct soft_tlb_entry *entry, unsigned index)
-{
-    uint64_t word = soft_tlb_index(entry->read) == index ? entry->read : ~entry->read;
-
-    return word & SOFT_PAGE_MASK;
-}
-
-/* Drops all pieces of large pages in the naturally aligned 2^shift bytes around linear. */
+/* Drops all pieces of large pages in the naturally aligned 2^shift bytes around linear; and all of the second level. */
 static void tlb_flush_large(struct soft_cpu *cpu, uint64_t linear, unsigned shift)
 {
     struct soft_tlb *tlb = &cpu->tlb_state;
@@ -168,6 +294,7 @@ static void tlb_flush_large(struct soft_cpu *cpu, uint64_t linear, unsigned shif
             tlb->code[i] = (struct soft_tlb_code_entry){0};
         }
     }
+    tlb->second_generation++;
     tlb_renew_code(cpu);
 }
 
@@ -181,7 +308,12 @@ void soft_tlb_flush_page(struct soft_cpu *cpu, uint64_t linear)
     struct soft_tlb *tlb = &cpu->tlb_state;
 
     for (unsigned bank = 0; bank < SOFT_TLB_BANKS; bank++) {
-        tlb->bank[bank][soft_tlb_index(linear)] = (struct soft_tlb_entry){0};
+        struct soft_tlb_entry *entry = &tlb->bank[bank][soft_tlb_index(linear)];
+
+        if (entry_page(entry, soft_tlb_index(linear)) == (linear & SOFT_PAGE_MASK)) {
+            *entry = (struct soft_tlb_entry){0};
+        }
+        second_drop(tlb, bank, linear);
     }
     if (filter_has(tlb->code_filter, SOFT_TLB_CODE_FILTER, linear / SOFT_PAGE_BYTES)) {
         *tlb_code_entry(tlb, linear) = (struct soft_tlb_code_entry){0};
@@ -260,6 +392,7 @@ void soft_tlb_select(struct soft_cpu *cpu)
 
     if (unlikely(rules != tlb->rules || !cpu->tlb_tag)) {
         tlb->rules = rules;
+        tlb->second_generation++; /* it is never 0: that is an empty place's */
         soft_tlb_flush_all(cpu);
     }
     tlb->current = tlb_bank(cpu);
@@ -312,24 +445,6 @@ static void entry_fill(struct soft_cpu *cpu, enum soft_tlb_bank bank, uint64_t l
     }
 }
 
-/* Of a global page, with a number that isn't the present one: gives it that. */
-static bool entry_renew(const struct soft_cpu *cpu, uint64_t linear, struct soft_tlb_entry *entry)
-{
-    uint64_t epoch = (uint64_t)cpu->tlb_state.epoch << SOFT_TLB_EPOCH_SHIFT;
-    uint64_t change;
-
-    if (!(entry->gpa & SOFT_TLB_GLOBAL) || (entry->gpa & EPOCH_MASK) != epoch ||
-        entry_page(entry, soft_tlb_index(linear)) != (linear & SOFT_PAGE_MASK)) {
-        return false;
-    }
-    change = (soft_tlb_index(entry->read) == soft_tlb_index(linear) ? entry->read : ~entry->read) % SOFT_PAGE_BYTES ^
-             cpu->tlb_tag;
-    /* Complements change in the same bits. */
-    entry->read ^= change;
-    entry->write ^= entry->write ? change : 0;
-    return true;
-}
-
 static bool entry_has(const struct soft_tlb_entry *entry, uint64_t want, bool write)
 {
     uint64_t word = write ? entry->write : entry->read;
@@ -344,7 +459,8 @@ struct soft_tlb_entry *soft_tlb_find(struct soft_cpu *cpu, unsigned bank, uint64
     struct soft_walk_request request;
     struct soft_walk walk;
 
-    if (entry_has(entry, want, write) || (entry_renew(cpu, linear, entry) && entry_has(entry, want, write))) {
+    if (entry_has(entry, want, write) || (entry_renew(cpu, linear, entry) && entry_has(entry, want, write)) ||
+        (second_swap(cpu, bank, linear, entry) && entry_has(entry, want, write))) {
         return entry;
     }
     request = (struct soft_walk_request){.linear = linear,
@@ -353,6 +469,7 @@ struct soft_tlb_entry *soft_tlb_find(struct soft_cpu *cpu, unsigned bank, uint64
     if (unlikely(!soft_walk(cpu, &request, &walk))) {
         soft_raise_page_fault(cpu, linear, walk.error);
     }
+    second_keep(cpu, bank, linear, entry);
     entry_fill(cpu, bank, linear, &walk, entry);
     return entry;
 }

@@ -14,6 +14,11 @@
  * it is met, unless a flush of all came in between: then its epoch is old, too. Numbers run out after 4,094 changes,
  * epochs after 255 flushes; then everything is cleared once.
  *
+ * Behind the entries that the look-up sees is a second level, larger and associative: what one entry's pages push out
+ * of each other's way. It is known to soft_tlb_find only, which swaps. Its entries go by the same rules, with one
+ * difference: nobody complements a write word there when code is translated from the page, so that has to be asked
+ * again on the way back.
+ *
  * INVLPG drops a page from all banks whatever number it has there. For large pages, of which the TLB knows pieces of
  * 4 KiB only, and for code, which blocks elsewhere may be linked by, filters tell whether there can be more to drop.
  */
@@ -27,7 +32,7 @@
 
 #define SOFT_PAGE_BYTES  UINT64_C(4096)
 #define SOFT_PAGE_MASK   (~(SOFT_PAGE_BYTES - 1))
-#define SOFT_TLB_ENTRIES 1024
+#define SOFT_TLB_ENTRIES 4096
 
 /* Which rules of protection hold: one bank of entries each. */
 enum soft_tlb_bank {
@@ -53,6 +58,15 @@ struct soft_tlb_entry {
     uint64_t gpa; /* of the page, and enum soft_tlb_flags */
 };
 
+/* The second level: sets of ways, by a mixture of the page number's bits. A bank of it has a page once. */
+#define SOFT_TLB_SECOND_SETS 512
+#define SOFT_TLB_SECOND_WAYS 4
+struct soft_tlb_second {
+    struct soft_tlb_entry entry;
+    uint64_t page;       /* its linear address */
+    uint64_t generation; /* empty, unless it is the present one */
+};
+
 /* Where code is fetched from: direct-mapped by page number, tags as above. */
 #define SOFT_TLB_CODE_ENTRIES 256
 struct soft_tlb_code_entry {
@@ -67,9 +81,12 @@ struct soft_tlb_code_entry {
 #define SOFT_TLB_HUGE_FILTER  256   /* by 1 GiB: pieces of 4 MiB and 1 GiB pages are */
 #define SOFT_TLB_CODE_FILTER  16384 /* by page: code was fetched in this code epoch */
 
-/* Zeroed memory is a valid empty one. */
+/* Zeroed memory is a valid empty one, after soft_tlb_select. */
 struct soft_tlb {
     struct soft_tlb_entry bank[SOFT_TLB_BANKS][SOFT_TLB_ENTRIES];
+    struct soft_tlb_second second[SOFT_TLB_BANKS][SOFT_TLB_SECOND_SETS][SOFT_TLB_SECOND_WAYS];
+    uint64_t second_generation;
+    unsigned second_next; /* the way to be given up next */
     struct soft_tlb_code_entry code[SOFT_TLB_CODE_ENTRIES];
     uint64_t large_filter[SOFT_TLB_LARGE_FILTER / 64];
     uint64_t huge_filter[SOFT_TLB_HUGE_FILTER / 64];
