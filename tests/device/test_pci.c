@@ -581,6 +581,8 @@ static void test_leaving(void **state)
 
         (void)pci_bus_function(&test.machine.host.bus, pci_devfn(5, 0));
         toy_intx(devices[0], true);
+        machine_config_write(&test.machine, pci_devfn(5, 0), test.msix + MSIX_CONTROL, 2, MSIX_CONTROL_ENABLE);
+        assert_true(msix_is_enabled(pci_device_of(devices[0])));
         device_unplug(devices[1]);
         pci_machine_assign(&test.machine);
         device_unplug(devices[0]);
@@ -590,8 +592,10 @@ static void test_leaving(void **state)
             }
             assert_false(pci_device_of(devices[j])->exposed);
         }
-        /* What still runs of it can't be heard any more. */
+        /* What still runs of it can't be heard any more, and a reset that comes late brings nothing back. */
         toy_intx(devices[0], true);
+        assert_false(msix_is_enabled(pci_device_of(devices[0])));
+        device_reset(devices[0]);
         assert_false(test.machine.pirq[pci_pirq(5, 0)]);
         while (atomic_load(&devices[0]->state) != DEVICE_GONE || atomic_load(&devices[1]->state) != DEVICE_GONE) {
             hdl_rcu_barrier();

@@ -107,6 +107,7 @@ static const struct property echo_properties[] = {VIRTIO_PCI_PROPERTIES(struct v
 
 const struct device_type virtio_echo_type = {
     .name = "virtio-echo-pci",
+    .user_creatable = true,
     .bus = "PCI",
     .size_bytes = sizeof(struct virtio_echo),
     .properties = echo_properties,
