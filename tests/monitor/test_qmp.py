@@ -289,7 +289,11 @@ def a_probe_finds_what_it_needs():
         check({"machine", "smp-opts", "chardev"} <= options, options)
         check_equal(len(client("query-command-line-options", option="machine")), 1)
         client.refuses("query-command-line-options", "invalid option name", option="wheel")
-        check_equal(client("query-migrate-capabilities"), [])
+        check_equal(client("query-migrate-capabilities"), [{"capability": "events", "state": False}])
+        client("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        check_equal(client("query-migrate-capabilities"), [{"capability": "events", "state": True}])
+        for wrong in ("x", [1], [{"capability": "wheel", "state": True}], [{"capability": "events"}], [{"state": True}]):
+            client.refuses("migrate-set-capabilities", "arameter", capabilities=wrong)
         check_equal(client("query-jobs"), [])
 
 
