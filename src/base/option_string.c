@@ -127,7 +127,7 @@ static int json_add_array(struct json_object *value, const char *key, const char
     return ret;
 }
 
-/* Depth is bounded by the tokener's own limit. */
+/* Depth is bounded by the limits of whoever read the text. */
 static int json_add(struct json_object *value, const char *key, const char *what, struct options *options,
                     struct error **err)
 {
@@ -147,6 +147,11 @@ static int json_add(struct json_object *value, const char *key, const char *what
         return error_set(err, -EINVAL, "%s: '%s' must be a string, a whole number, true, false, null or an object",
                          what, key);
     }
+}
+
+int option_json_add(struct json_object *object, const char *what, struct options *options, struct error **err)
+{
+    return json_add_object(object, "", what, options, err);
 }
 
 static int json_parse(const char *text, const char *what, struct options *options, struct error **err)

@@ -16,4 +16,9 @@
 int option_string_parse(const char *text, const char *implied_key, const char *what, struct options *options,
                         struct error **err);
 
+struct json_object; /* json-c's */
+
+/* Adds a JSON object that was read already, as option_string_parse does. It isn't nested without bound. */
+int option_json_add(struct json_object *object, const char *what, struct options *options, struct error **err);
+
 #endif

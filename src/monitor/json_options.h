@@ -8,8 +8,8 @@
 #include "base/options.h"
 
 /*
- * Adds all members of an object, but those named in `skip` (NULL-terminated), with dotted keys for what is nested; null
- * is an empty text. On failure what was added stays. -EINVAL and an error for a fraction; -ENOMEM.
+ * Adds all members of an object (option_json_add), but those named in `skip` (NULL-terminated). On failure what was
+ * added stays. -EINVAL and an error for a fraction; -ENOMEM.
  */
 int json_options_add(struct json_object *object, const char *const *skip, struct options *options, struct error **err);
 /* Whether an id has the form that all may have: a letter, then letters, digits, '-', '.' and '_'. Else an error. */
