@@ -667,6 +667,14 @@ void line_editor_begin(struct line_editor *editor)
     editor_show_text(editor, editor->prompt);
 }
 
+void line_editor_redraw(struct line_editor *editor)
+{
+    if (editor->state == EDITOR_EDITING) {
+        editor_show_text(editor, "\r\n");
+        editor_draw(editor);
+    }
+}
+
 const char *line_editor_line(const struct line_editor *editor)
 {
     return editor->line;

@@ -48,6 +48,8 @@ void line_editor_begin(struct line_editor *editor);
  * nothing keeps it back until then.
  */
 enum line_editor_event line_editor_feed(struct line_editor *editor, uint8_t byte);
+/* Shows the line anew, below whatever else is on the terminal now. EDITING; else nothing. */
+void line_editor_redraw(struct line_editor *editor);
 /* The line, NUL-terminated valid UTF-8 without control characters; the editor's own until line_editor_begin. */
 const char *line_editor_line(const struct line_editor *editor);
 /* COMPLETING: a copy of the line up to the cursor. The caller frees; NULL when out of memory. */
