@@ -156,6 +156,40 @@ static void test_pc_testdev(void **state)
     rig_remove(rig, device);
 }
 
+struct page_reader {
+    struct hdl_thread thread;
+    struct rig *rig;
+    _Atomic bool stop;
+    uint64_t wrong;
+};
+
+static void page_reader_run(void *opaque)
+{
+    struct page_reader *reader = opaque;
+
+    while (!atomic_load(&reader->stop)) {
+        reader->wrong += rig_mmio_read(reader->rig, 0x3000, 8) != UINT64_C(0x7766554433221100);
+    }
+}
+
+/* Others use the page that is flushed: a device's DMA, or another CPU that runs in this process. */
+static void test_pc_testdev_flushes_a_page_in_use(void **state)
+{
+    struct rig *rig = *state;
+    struct device *device = plug(rig, &pc_testdev_device_type);
+    struct page_reader reader = {.rig = rig};
+
+    rig_mmio_write(rig, 0x3000, 8, UINT64_C(0x7766554433221100));
+    assert_int_equal(hdl_thread_start(&reader.thread, "reader", page_reader_run, &reader, NULL), 0);
+    for (unsigned i = 0; i < 5000; i++) {
+        rig_out(rig, 0xe4, 4, 0x3000);
+    }
+    atomic_store(&reader.stop, true);
+    hdl_thread_join(&reader.thread);
+    assert_int_equal(reader.wrong, 0);
+    rig_remove(rig, device);
+}
+
 /* --- the legacy lock -------------------------------------------------------------------------------------------- */
 
 #define COUNTS 20000
@@ -236,8 +270,11 @@ static void test_legacy_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(test_i8042_reset), RIG_TEST(test_i8042_a20), RIG_TEST(test_i8042_probe), RIG_TEST(test_cf9),
-        RIG_TEST(test_debug_exit),  RIG_TEST(test_debugcon),  RIG_TEST(test_pc_testdev),  RIG_TEST(test_legacy_lock),
+        RIG_TEST(test_i8042_reset), RIG_TEST(test_i8042_a20),
+        RIG_TEST(test_i8042_probe), RIG_TEST(test_cf9),
+        RIG_TEST(test_debug_exit),  RIG_TEST(test_debugcon),
+        RIG_TEST(test_pc_testdev),  RIG_TEST(test_pc_testdev_flushes_a_page_in_use),
+        RIG_TEST(test_legacy_lock),
     };
 
     return rig_main(tests, ARRAY_SIZE(tests));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * pc-testdev: what flat x86 test kernels poke at. Scratch ports and memory of odd sizes, interrupt lines that the guest
- * raises and lowers, and a port that unmaps a page of guest RAM from this process for a moment so that the accelerator
- * must fault it in again. A guest that has it can only disturb itself: nobody creates it but by name.
+ * raises and lowers, and a port that unmaps a page of guest RAM from this process so that the accelerator must fault it
+ * in again. A guest that has it can only disturb itself: nobody creates it but by name.
  */
 #include "hw/misc/pc_testdev.h"
 
@@ -37,7 +37,11 @@ static enum access_result zero_read(void *opaque, uint64_t offset, unsigned size
     return ACCESS_OK;
 }
 
-/* value: a guest address. Its page is taken away from this process and given back, contents intact. */
+/*
+ * value: a guest address. Its page leaves this process's page tables, and the accelerator's; whoever touches it next
+ * faults it in again, contents intact, because RAM is a shared file. Others may do so at any moment: access stays
+ * legal.
+ */
 static enum access_result flush_write(void *opaque, uint64_t offset, unsigned size_bytes, uint64_t value)
 {
     struct pc_testdev *testdev = opaque;
@@ -49,8 +53,7 @@ static enum access_result flush_write(void *opaque, uint64_t offset, unsigned si
         return ACCESS_OK;
     }
     if (mapping.len_bytes == PAGE_BYTES) {
-        mprotect(mapping.host, PAGE_BYTES, PROT_NONE);
-        mprotect(mapping.host, PAGE_BYTES, PROT_READ | PROT_WRITE);
+        madvise(mapping.host, PAGE_BYTES, MADV_DONTNEED);
     }
     dma_unmap(&mapping, 0);
     return ACCESS_OK;
