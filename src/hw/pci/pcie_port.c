@@ -197,11 +197,12 @@ static int pcie_port_request_locked(struct pcie_port *port, struct pci_device *p
 
 static int pcie_port_request_unplug(struct pci_hotplug *hotplug, struct pci_device *pci)
 {
+    struct pcie_port *port = container_of(hotplug, struct pcie_port, hotplug);
     int ret;
 
-    device_lock(hotplug->controller);
-    ret = pcie_port_request_locked(container_of(hotplug, struct pcie_port, hotplug), pci);
-    device_unlock(hotplug->controller);
+    device_lock(&port->bridge.pci.device);
+    ret = pcie_port_request_locked(port, pci);
+    device_unlock(&port->bridge.pci.device);
     return ret;
 }
 
