@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Private to src/memory: copying to and from guest RAM, which guests (and other devices' DMA) change meanwhile. Any
- * thread, no lock. Every guest byte is accessed by relaxed atomics: an aligned 1, 2, 4 or 8 bytes as one access, so
- * that a guest's word is never seen torn; longer copies in aligned words and single bytes at the ends.
+ * Copying to and from guest RAM, which guests (and other devices' DMA) change meanwhile; for who has a mapping of it
+ * (dma.h) and reads or writes what both sides interpret. Any thread, no lock. Every guest byte is accessed by relaxed
+ * atomics: an aligned 1, 2, 4 or 8 bytes as one access, so that a guest's word is never seen torn; longer copies in
+ * aligned words and single bytes at the ends.
  */
 #ifndef HDL_MEMORY_GUEST_COPY_H
 #define HDL_MEMORY_GUEST_COPY_H

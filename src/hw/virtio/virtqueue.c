@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "hw/virtio/vring.h"
+#include "memory/guest_copy.h"
 
 /* --- the pool --------------------------------------------------------------------------------------------------- */
 
@@ -345,7 +346,10 @@ void virtqueue_reset(struct virtqueue *queue)
 
 /* --- buffers ---------------------------------------------------------------------------------------------------- */
 
-/* Copies between a buffer and [offset, ...) of iovecs. to_guest: buffer is the source. */
+/*
+ * Copies between a buffer and [offset, ...) of iovecs, which the guest may change meanwhile. to_guest: buffer is the
+ * source.
+ */
 static size_t virtqueue_copy(const struct iovec *iov, unsigned count, uint64_t offset, void *buffer, size_t len_bytes,
                              bool to_guest)
 {
@@ -353,18 +357,18 @@ static size_t virtqueue_copy(const struct iovec *iov, unsigned count, uint64_t o
 
     for (unsigned i = 0; i < count && done < len_bytes; i++) {
         size_t part;
-        char *host;
+        uint8_t *host;
 
         if (offset >= iov[i].iov_len) {
             offset -= iov[i].iov_len;
             continue;
         }
         part = MIN(iov[i].iov_len - (size_t)offset, len_bytes - done);
-        host = (char *)iov[i].iov_base + offset;
+        host = (uint8_t *)iov[i].iov_base + offset;
         if (to_guest) {
-            memcpy(host, (char *)buffer + done, part);
+            guest_copy_to(host, (uint8_t *)buffer + done, part);
         } else {
-            memcpy((char *)buffer + done, host, part);
+            guest_copy_from((uint8_t *)buffer + done, host, part);
         }
         done += part;
         offset = 0;
