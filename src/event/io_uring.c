@@ -5,7 +5,9 @@
  * together at its end; no more are under way than the completion ring holds, so it can't overflow.
  *
  * The kernel's side of the rings and of the buffers is invisible to ThreadSanitizer. What it needs to know is said in
- * RING_SUBMITTED and RING_COMPLETED below, and nowhere else: the kernel acts after submission and before completion.
+ * RING_SUBMITTED, RING_COMPLETED and RING_CLOSE below, and nowhere else: the kernel acts after submission and before
+ * completion; and the ring's descriptor is closed, by a system call that liburing makes by itself. (The sanitizer would
+ * take the number's next owner, on another thread, for this one.)
  *
  * Guests choose buffers and offsets, which their devices have checked; the kernel checks them again.
  */
@@ -13,15 +15,18 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <unistd.h>
 
 #include "base/rcu.h" /* HDL_TSAN and the sanitizer's hooks */
 
 #ifdef HDL_TSAN
 #define RING_SUBMITTED(request) __tsan_release(request)
 #define RING_COMPLETED(request) __tsan_acquire(request)
+#define RING_CLOSE(uring)       (close((uring)->ring_fd), (uring)->ring_fd = -1)
 #else
 #define RING_SUBMITTED(request) ((void)(request))
 #define RING_COMPLETED(request) ((void)(request))
+#define RING_CLOSE(uring)       ((void)(uring))
 #endif
 
 /* Loop thread only. */
@@ -69,6 +74,7 @@ struct io_ring *io_ring_create(void)
 void io_ring_destroy(struct io_ring *ring)
 {
     if (ring) {
+        RING_CLOSE(&ring->uring);
         io_uring_queue_exit(&ring->uring);
         free(ring);
     }
