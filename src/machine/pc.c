@@ -126,6 +126,7 @@ static void pc_init_isa(struct pc *pc)
         .mem_root = &pc->memory_root,
         .clock = pc->env.guest_clock,
         .msi = pc_intc_msi(pc),
+        .legacy_lock = &pc->legacy_lock,
         .requests = pc->env.requests,
         .chardevs = pc->env.chardevs,
     };
@@ -176,7 +177,8 @@ struct pci_bus *pc_find_pci_bus(struct pc *pc, const char *name, struct error **
         return &pc->pci.bus;
     }
     entry = device_set_find(&pc->devices, name);
-    bus = entry ? pcie_port_bus(entry->device) : NULL;
+    /* A port that is leaving takes its bus with it, on its own loop. */
+    bus = entry && device_is_realized(entry->device) ? pcie_port_bus(entry->device) : NULL;
     if (!bus) {
         error_set(err, -ENOENT, "Bus '%s' not found", name);
     }
@@ -358,6 +360,7 @@ int pc_init(struct pc *pc, const struct pc_env *env, struct error **err)
 
     *pc = (struct pc){.env = *env};
     device_set_init(&pc->devices, env->loop, &env->device_listener);
+    device_lock_init(&pc->legacy_lock, "legacy", NULL);
     pc_init_spaces(pc);
     ret = pc_init_ram(pc, err);
     if (ret == 0) {
@@ -396,5 +399,6 @@ void pc_destroy(struct pc *pc)
     }
     pc_destroy_pci(pc);
     pc_destroy_spaces(pc);
+    device_lock_destroy(&pc->legacy_lock);
     device_set_destroy(&pc->devices);
 }

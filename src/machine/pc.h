@@ -52,6 +52,7 @@ struct pc {
     uint64_t window64_start;
     struct vm *vm;
     bool has_pci;
+    struct device_lock legacy_lock; /* synchronises itself; of regions only, so no work is ever left over on it */
     struct isa_bus isa;
     struct pc_intc intc;
     struct pci_host pci;

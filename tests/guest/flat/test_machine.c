@@ -4,6 +4,7 @@
  * off, and everything can be taken down again. On the accelerator that $HEDDLE_TEST_ACCEL names: kvm, which is skipped
  * where there is no /dev/kvm, or soft.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -235,7 +236,7 @@ static void test_devices_come_and_go(void **state)
     struct config_chardev chardevs[] = {{.id = (char *)"c0", .backend = (char *)"null"},
                                         {.id = (char *)"c1", .backend = (char *)"null"}};
     struct machine_test *test = *state;
-    struct config_device devices[6] = {0};
+    struct config_device devices[8] = {0};
 
     assert_int_equal(options_set(&node.options, "driver", "null-co"), 0);
     add_device(&devices[0], "virtio-blk-pci", "drive", "disk0");
@@ -245,6 +246,8 @@ static void test_devices_come_and_go(void **state)
     add_device(&devices[3], "virtconsole", "chardev", "c0");
     add_device(&devices[4], "pci-testdev", NULL, NULL);
     add_device(&devices[5], "isa-debug-exit", NULL, NULL);
+    add_device(&devices[6], "test-legacy", NULL, NULL);
+    add_device(&devices[7], "heddle-teach", NULL, NULL);
     test->config.devices = devices;
     test->config.device_count = ARRAY_SIZE(devices);
     test->config.objects = &iothread;
@@ -262,6 +265,27 @@ static void test_devices_come_and_go(void **state)
     options_release(&node.options);
 }
 
+/* A port that is on its way out takes no device any more, though its name isn't free yet. */
+static void test_no_device_on_a_leaving_port(void **state)
+{
+    static const uint8_t code[] = {0xEB, 0xFE};
+    struct config_device port = {.type = (char *)"pcie-root-port", .id = (char *)"port"};
+    struct config_device device = {.type = (char *)"pci-testdev"};
+    struct machine_test *test = *state;
+    struct machine *machine;
+
+    test->config.devices = &port;
+    make_kernel(test, code, sizeof(code));
+    machine = machine_create(&test->config, NULL);
+    assert_non_null(machine);
+    assert_int_equal(options_set(&device.options, "bus", "port"), 0);
+    assert_true(device_unplug(machine_device_find(machine, "port")->device));
+    assert_non_null(machine_device_find(machine, "port"));
+    assert_int_equal(machine_device_add(machine, &device, NULL), -ENOENT);
+    machine_destroy(machine);
+    options_release(&device.options);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_triple_fault_without_reboot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_devices_come_and_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_device_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_device_on_a_leaving_port, setup, teardown),
     };
     int failed;
 
