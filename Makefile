@@ -4,11 +4,12 @@
 #   make run        boot Debian in it, to a login shell
 #   make test       everything that CI runs: unit, asan, tsan, models, tidy, guests
 #   make bench      measure (see docs/performance.md)
+#   make torture SECONDS=60 SEED=N  everything at once on one machine, under both sanitizers
 #   make asan tsan  the unit and device tests under clang's sanitizers
 #   make format tidy   rewrite the C files' layout; check the house rules
 #   make install DESTDIR=…   clean (keeps build/guest)   distclean
 
-.PHONY: build run test bench asan tsan format tidy install clean distclean
+.PHONY: build run test bench torture asan tsan format tidy install clean distclean
 
 build:
 	@scripts/setup build
@@ -21,6 +22,9 @@ test:
 asan tsan tidy:
 	@scripts/setup build test
 	@scripts/run-tests $@
+torture:
+	@scripts/setup build test
+	@TORTURE_SECONDS=$(or $(SECONDS),60) TORTURE_SEED=$(SEED) scripts/run-tests $@
 bench: build
 	@scripts/setup
 	@scripts/guest-assets
