@@ -266,26 +266,32 @@ static void session_readable(struct chardev_frontend *frontend)
     bh_schedule(&container_of(frontend, struct hmp_session, frontend)->pump);
 }
 
+/* What was sent and not read yet is put aside; if there is something aside already, it stays, or is lost if `must`. */
+static void session_put_aside_locked(struct hmp_session *session, bool must) HDL_REQUIRES(&session->lock)
+{
+    uint8_t lost[BYTE_RING_BYTES];
+
+    if (session->leftover_bytes == 0) {
+        session->leftover_bytes = chardev_read(session->chardev, session->leftover, sizeof(session->leftover));
+        session->leftover_client = session->clients;
+    } else if (must) {
+        chardev_read(session->chardev, lost, sizeof(lost));
+    }
+}
+
 static void session_opened(struct hmp_session *session)
 {
     hdl_mutex_lock(&session->lock);
+    session_put_aside_locked(session, true);
     session->clients++;
     hdl_mutex_unlock(&session->lock);
 }
 
-/* Of clients that came and went before the monitor's loop looked once, only the first is heard. */
+/* Of clients that came and went before the monitor's loop looked once, the first and the last are heard. */
 static void session_closed(struct hmp_session *session)
 {
-    uint8_t unread[BYTE_RING_BYTES];
-    size_t count;
-
     hdl_mutex_lock(&session->lock);
-    count = chardev_read(session->chardev, unread, sizeof(unread));
-    if (session->leftover_bytes == 0) {
-        memcpy(session->leftover, unread, count);
-        session->leftover_bytes = count;
-        session->leftover_client = session->clients;
-    }
+    session_put_aside_locked(session, false);
     hdl_mutex_unlock(&session->lock);
 }
 

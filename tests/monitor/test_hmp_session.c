@@ -205,6 +205,7 @@ static void test_what_was_said_is_done(void **state)
     chardev_set_connected(chardev, false);
     chardev_set_connected(chardev, true); /* somebody else: not their line */
     chardev_feed(chardev, "echo z\n", 7);
+    chardev_set_connected(chardev, false);
     rig_settle(rig);
     assert_int_equal(double_runs, 5);
     assert_string_equal(double_last, "echo z");
