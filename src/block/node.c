@@ -263,6 +263,8 @@ static int inherit_all(const struct block_node *parent, struct options *options)
 {
     int result = inherit(options, "read-only", parent->info.is_read_only);
 
+    result = result ? result : inherit(options, "auto-read-only", parent->auto_read_only);
+
     result = result ? result : inherit(options, "cache.direct", parent->direct);
     result = result ? result : inherit(options, "cache.no-flush", parent->no_flush);
     /* What the parent lets through has been asked for. */
@@ -314,9 +316,6 @@ static int find_named_child(struct block_node *node, const char *role, const cha
         return error_set(err, -EBUSY, "%s: node '%s' is already used by device '%s'", node->what, name,
                          found->owner ? found->owner : "(another one)");
     }
-    if (!node->info.is_read_only && found->info.is_read_only) {
-        return error_set(err, -EROFS, "%s: node '%s' is read-only; add read-only=on", node->what, name);
-    }
     *child = found;
     return 0;
 }
@@ -332,6 +331,12 @@ int block_open_child(struct block_node *node, const struct options *options, con
         result = find_named_child(node, role, name, &found, err);
     } else {
         result = open_nested_child(node, options, role, &found, err);
+    }
+    if (result == 0 && found->info.is_read_only && !node->info.is_read_only) {
+        node->info.is_read_only = node->auto_read_only;
+        result = node->auto_read_only
+                     ? 0
+                     : error_set(err, -EROFS, "%s: node '%s' is read-only; add read-only=on", node->what, found->name);
     }
     if (result == 0) {
         result = add_edge(node, role, found);

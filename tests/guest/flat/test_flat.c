@@ -325,9 +325,15 @@ static void test_apic_tpr(void **state)
     flat_destroy(machine);
 }
 
+/* An interrupt is taken at the one instruction at which it may be: a KVM that is emulated badly takes it later. */
 static void test_apic_sti(void **state)
 {
-    struct flat_machine *machine = FLAT_CREATE_APIC(1, apic_sti);
+    struct flat_machine *machine;
+
+    if (!flat_accel_is_full_speed()) {
+        skip();
+    }
+    machine = FLAT_CREATE_APIC(1, apic_sti);
 
     vm_resume(machine->vm);
     assert_int_equal(flat_wait_done(machine), 1);
