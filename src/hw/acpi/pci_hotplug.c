@@ -30,8 +30,7 @@ static uint32_t acpi_pci_hotplug_removable(const struct acpi_pci_hotplug *acpi)
     uint32_t slots = ~UINT32_C(1);
     const struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &acpi->hotplug.functions, hotplug.link)
-    {
+    for (pci = acpi->hotplug.functions; pci; pci = pci->hotplug.next) {
         if (acpi_pci_hotplug_stays(pci)) {
             slots &= ~(UINT32_C(1) << pci_slot(pci->devfn));
         }

@@ -20,8 +20,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <urcu/list.h>
-
 #include "base/error.h"
 #include "device/device.h"
 #include "device/irq.h"
@@ -164,10 +162,9 @@ struct pci_identity {
 struct pci_device {
     struct device device;
     struct {
-        struct pci_hotplug *controller; /* that keeps it; NULL: none. All: that controller's device lock */
-        struct cds_list_head link;
+        struct pci_device *next;
         bool asked, ejected;
-    } hotplug;
+    } hotplug;          /* of the controller that keeps it (pci_hotplug.h), under its device lock */
     int32_t addr;       /* property: devfn, or -1 for any slot */
     bool multifunction; /* property: says so in its header even when it is alone in its slot */
     struct pci_bus *bus;

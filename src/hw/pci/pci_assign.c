@@ -216,10 +216,16 @@ static void pci_bridge_assign(struct pci_device *pci, struct pci_room *room, str
     device_unlock(&pci->device);
 }
 
+/* As firmware finds them: the others of a slot only if there is a function 0. */
+static struct pci_device *pci_assign_find(struct pci_bus *bus, unsigned devfn)
+{
+    return pci_bus_function(bus, devfn & ~7u) ? pci_bus_function(bus, devfn) : NULL;
+}
+
 static void pci_bus_assign_below(struct pci_bus *bus, struct pci_room *room, struct pci_assignment *assignment)
 {
     for (unsigned devfn = 0; devfn < PCI_FUNCTION_COUNT; devfn++) {
-        struct pci_device *pci = pci_bus_function(bus, devfn);
+        struct pci_device *pci = pci_assign_find(bus, devfn);
 
         if (pci) {
             int ret;
@@ -231,7 +237,7 @@ static void pci_bus_assign_below(struct pci_bus *bus, struct pci_room *room, str
         }
     }
     for (unsigned devfn = 0; devfn < PCI_FUNCTION_COUNT; devfn++) {
-        struct pci_device *pci = pci_bus_function(bus, devfn);
+        struct pci_device *pci = pci_assign_find(bus, devfn);
 
         if (pci && pci->secondary) {
             pci_bridge_assign(pci, room, assignment);

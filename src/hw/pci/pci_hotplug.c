@@ -12,34 +12,42 @@ void pci_hotplug_init(struct pci_hotplug *hotplug, const struct pci_hotplug_ops 
 {
     hotplug->ops = ops;
     hotplug->controller = controller;
-    CDS_INIT_LIST_HEAD(&hotplug->functions);
+}
+
+/* Where the pointer to the function is, or the list's end. */
+static struct pci_device **pci_hotplug_find(struct pci_hotplug *hotplug, const struct pci_device *pci)
+{
+    struct pci_device **at = &hotplug->functions;
+
+    while (*at && *at != pci) {
+        at = &(*at)->hotplug.next;
+    }
+    return at;
 }
 
 void pci_hotplug_keep(struct pci_hotplug *hotplug, struct pci_device *pci)
 {
     device_get(&pci->device);
-    pci->hotplug.controller = hotplug;
+    pci->hotplug.next = NULL;
     pci->hotplug.asked = false;
     pci->hotplug.ejected = false;
-    cds_list_add_tail(&pci->hotplug.link, &hotplug->functions);
+    *pci_hotplug_find(hotplug, NULL) = pci;
 }
 
 void pci_hotplug_forget(struct pci_hotplug *hotplug, struct pci_device *pci)
 {
-    if (pci->hotplug.controller == hotplug) {
-        pci->hotplug.controller = NULL;
-        cds_list_del(&pci->hotplug.link);
+    struct pci_device **at = pci_hotplug_find(hotplug, pci);
+
+    if (*at) {
+        *at = pci->hotplug.next;
         device_put(&pci->device);
     }
 }
 
 void pci_hotplug_forget_all(struct pci_hotplug *hotplug)
 {
-    struct pci_device *pci, *next;
-
-    cds_list_for_each_entry_safe(pci, next, &hotplug->functions, hotplug.link)
-    {
-        pci_hotplug_forget(hotplug, pci);
+    while (hotplug->functions) {
+        pci_hotplug_forget(hotplug, hotplug->functions);
     }
 }
 
@@ -47,8 +55,7 @@ bool pci_hotplug_is_present(const struct pci_hotplug *hotplug, unsigned devfn)
 {
     const struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci->devfn == devfn && !pci->hotplug.ejected) {
             return true;
         }
@@ -58,15 +65,14 @@ bool pci_hotplug_is_present(const struct pci_hotplug *hotplug, unsigned devfn)
 
 void pci_hotplug_ask(struct pci_hotplug *hotplug, struct pci_device *pci)
 {
-    pci->hotplug.asked = pci->hotplug.controller == hotplug;
+    pci->hotplug.asked = *pci_hotplug_find(hotplug, pci) != NULL;
 }
 
 bool pci_hotplug_is_asked(const struct pci_hotplug *hotplug, unsigned slot)
 {
     const struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci_slot(pci->devfn) == slot && pci->hotplug.asked && !pci->hotplug.ejected) {
             return true;
         }
@@ -78,8 +84,7 @@ void pci_hotplug_refuse(struct pci_hotplug *hotplug, unsigned slot)
 {
     struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci_slot(pci->devfn) == slot && pci->hotplug.asked && !pci->hotplug.ejected) {
             pci->hotplug.asked = false;
             if (hotplug->listener) {
@@ -93,8 +98,7 @@ void pci_hotplug_eject(struct pci_hotplug *hotplug, unsigned slot)
 {
     struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci_slot(pci->devfn) == slot && !pci->hotplug.ejected) {
             pci->hotplug.ejected = true;
             device_unplug(&pci->device);
@@ -106,8 +110,7 @@ bool pci_hotplug_is_ejecting(const struct pci_hotplug *hotplug)
 {
     const struct pci_device *pci;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci->hotplug.ejected) {
             return true;
         }
@@ -121,8 +124,7 @@ static unsigned pci_hotplug_get_ejected(const struct pci_hotplug *hotplug, struc
     struct pci_device *pci;
     unsigned count = 0;
 
-    cds_list_for_each_entry(pci, &hotplug->functions, hotplug.link)
-    {
+    for (pci = hotplug->functions; pci; pci = pci->hotplug.next) {
         if (pci->hotplug.ejected && count < room) {
             device_get(&pci->device);
             ejected[count++] = pci;

@@ -21,8 +21,6 @@
 
 #include <stdbool.h>
 
-#include <urcu/list.h>
-
 #include "hw/pci/pci.h"
 
 struct pci_hotplug;
@@ -57,7 +55,7 @@ struct pci_hotplug {
     /* Set by the machine before realize, or NULL: then a port has that of the bus on which it is. */
     const struct pci_hotplug_listener *listener;
     struct device *controller;
-    struct cds_list_head functions; /* by pci_device.hotplug.link; a reference each */
+    struct pci_device *functions; /* a list by pci_device.hotplug.next, the oldest first; a reference each */
 };
 
 /*
