@@ -605,8 +605,10 @@ def the_tree_of_objects():
 def commands_for_people_have_text():
     with machine("-S") as vm:
         client = vm.client()
-        text = client("human-monitor-command", command_line="info version")
-        check(isinstance(text, str) and (not text or text.endswith("\r\n")), repr(text))
+        text = client("human-monitor-command", command_line="info status")
+        check("paused" in text and text.endswith("\r\n"), repr(text))
+        check("wheel" in client("human-monitor-command", command_line="wheel"), "an unknown command")
+        client.refuses("human-monitor-command", "Parameter 'command-line' is missing")
 
 
 @test
