@@ -111,10 +111,18 @@ static char *report_make(struct vcpu *vcpu)
 
 void vcpu_post_event(struct vcpu *vcpu, enum vm_event_kind kind, const char *what, bool with_report)
 {
+    struct vm *vm = vcpu->vm;
+    char *report = with_report ? report_make(vcpu) : NULL;
+    char *old_report;
+
+    hdl_mutex_lock(&vm->lock);
+    old_report = vcpu->posted_report;
+    vcpu->posted_report = report;
     snprintf(vcpu->posted_what, sizeof(vcpu->posted_what), "%s", what);
-    free(vcpu->posted_report);
-    vcpu->posted_report = with_report ? report_make(vcpu) : NULL;
     vcpu->posted = (struct vm_event){.kind = kind, .vcpu_index = vcpu->index};
+    vcpu->has_posted = true;
+    hdl_mutex_unlock(&vm->lock);
+    free(old_report);
     vcpu_set_parked(vcpu, true);
     /* To ourselves: the next turn doesn't enter the guest but stands still. */
     vcpu_request(vcpu, VCPU_REQUEST_PAUSE);
@@ -125,16 +133,28 @@ void vcpu_post_run(void *opaque)
 {
     struct vcpu *vcpu = opaque;
     struct vm *vm = vcpu->vm;
-    /* The callback may set the vCPU going, and with it the next event: from here on only the copy is ours. */
-    struct vm_event event = vcpu->posted;
-    HDL_AUTO_FREE char *report = vcpu->posted_report;
+    HDL_AUTO_FREE char *report = NULL;
     char what[sizeof(vcpu->posted_what)];
+    struct vm_event event;
+    bool has_posted;
 
+    /*
+     * Whoever resets the vCPU may have done so before this came to its turn: then the event is void, or already the
+     * next one. The callback may set the vCPU going as well: from here on only the copy is ours.
+     */
+    hdl_mutex_lock(&vm->lock);
+    has_posted = vcpu->has_posted;
+    vcpu->has_posted = false;
+    event = vcpu->posted;
     memcpy(what, vcpu->posted_what, sizeof(what));
+    report = vcpu->posted_report;
     vcpu->posted_report = NULL;
-    event.what = what;
-    event.report = report;
-    vm->config.event(vm->config.event_opaque, &event);
+    hdl_mutex_unlock(&vm->lock);
+    if (has_posted) {
+        event.what = what;
+        event.report = report;
+        vm->config.event(vm->config.event_opaque, &event);
+    }
 }
 
 static const char *exit_system_event_name(enum vm_event_kind kind)

@@ -191,6 +191,7 @@ void vcpu_set_parked(struct vcpu *vcpu, bool parked)
 
     hdl_mutex_lock(&vm->lock);
     vcpu->parked = parked;
+    vcpu->has_posted = vcpu->has_posted && parked;
     hdl_cond_broadcast(&vm->resumed);
     hdl_mutex_unlock(&vm->lock);
 }

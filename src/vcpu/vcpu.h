@@ -57,9 +57,8 @@ struct vcpu_job;
 
 /*
  * vm, index, apic_id, bootstrap: immutable; signature too, once vcpu_init has set it. requests, sipi_vector, place,
- * state, exits: any thread, atomically. jobs: under vm->lock. memory_cache, io_cache, halted, waits_for_sipi, start_*:
- * the vCPU's thread. posted*: written by the vCPU's thread before it
- * schedules `post`, read by the loop thread in it; the vCPU doesn't post again before it was unparked.
+ * state, exits: any thread, atomically. jobs, posted*, has_posted: under vm->lock. memory_cache, io_cache, halted,
+ * waits_for_sipi, start_*: the vCPU's thread.
  */
 struct vcpu {
     struct vm *vm;
@@ -85,6 +84,7 @@ struct vcpu {
     struct vm_event posted;
     char posted_what[192];
     char *posted_report; /* owned */
+    bool has_posted;     /* posted is for `post` to tell; not if the vCPU was unparked meanwhile */
 };
 
 /*

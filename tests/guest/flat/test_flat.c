@@ -139,6 +139,28 @@ static void test_triple_fault(void **state)
     flat_destroy(machine);
 }
 
+/* What a CPU had to say before it was reset is said no more: nobody would reset the machine twice for one fault. */
+static void test_triple_fault_and_a_reset_meanwhile(void **state)
+{
+    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, triple_fault);
+
+    vm_resume(machine->vm);
+    while (atomic_load(&machine->cpus[0]->state) != VCPU_PARKED) {
+        hdl_cpu_relax();
+    }
+    vm_pause(machine->vm);
+    assert_int_equal(vm_reset(machine->vm, NULL), 0);
+    while (event_loop_poll(machine->loop, false)) {
+    }
+    assert_int_equal(machine->event_count, 0);
+
+    flat_start_real(machine, 0);
+    vm_resume(machine->vm);
+    flat_wait_events(machine, 1);
+    assert_int_equal(machine->events[0], VM_EVENT_TRIPLE_FAULT);
+    flat_destroy(machine);
+}
+
 static void test_failure_is_reported(void **state)
 {
     struct flat_machine *machine = FLAT_CREATE_KVM("instructions that can't be fetched", lost);
@@ -863,6 +885,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_pause_storm_4),
         cmocka_unit_test(test_slots_change_while_running),
         cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_triple_fault_and_a_reset_meanwhile),
         cmocka_unit_test(test_failure_is_reported),
     };
     int failed;
