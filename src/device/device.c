@@ -209,9 +209,6 @@ static void device_destroy(void *opaque)
     if (device->type->destroy) {
         device->type->destroy(device);
     }
-    if (device->type->properties) {
-        property_release(device, device->type->properties);
-    }
     if (device->loop) {
         bh_destroy(&device->leave);
         bh_destroy(&device->release);
@@ -226,6 +223,9 @@ static void device_destroy(void *opaque)
 
 void device_free_memory(struct device *device)
 {
+    if (device->type->properties) {
+        property_release(device, device->type->properties);
+    }
     free(device->id);
     free(device);
 }

@@ -73,7 +73,7 @@ struct device_write_buffer {
 /*
  * Whoever keeps a device and is told of its end, once each, on whatever thread gets there last; no lock is held, and it
  * must not block. The device's own reference on itself is held during `gone`. After `destroyed` nothing of the device
- * is left but its memory and its name, which the owner gives back by device_free_memory. Outlives its devices.
+ * is left but its memory, name and properties, which the owner gives back by device_free_memory. Outlives its devices.
  */
 struct device_owner {
     void (*gone)(struct device *device, void *opaque);

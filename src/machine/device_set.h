@@ -29,7 +29,7 @@ struct machine_device {
 struct device_set_listener {
     /* The device is GONE: no handler and no work of it runs any more. Lets go of it and of what hangs on it. */
     void (*gone)(void *opaque, const struct machine_device *entry);
-    /* Nothing is left of it but memory, name and path, which go when this returns. */
+    /* Nothing is left of it but memory, name, path and properties, which go when this returns. */
     void (*removed)(void *opaque, const struct machine_device *entry);
     void *opaque;
 };

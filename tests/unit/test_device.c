@@ -504,6 +504,42 @@ static void test_hammer_without_loop(void **state)
     hammer_run(NULL);
 }
 
+/* --- properties ------------------------------------------------------------------------------------------------- */
+
+struct named_device {
+    struct device device;
+    char *text;
+};
+
+static const struct property named_properties[] = {
+    {.name = "text", .type = PROPERTY_STRING, .offset = offsetof(struct named_device, text)}, {0}};
+static const struct device_type named_type = {
+    .name = "named-device", .size_bytes = sizeof(struct named_device), .properties = named_properties};
+
+static void named_destroyed(struct device *device, void *opaque)
+{
+    *(struct device **)opaque = device;
+}
+
+/* Its owner may be asked about it until it gives the memory back. */
+static void test_properties_stay_until_the_memory_goes(void **state)
+{
+    struct event_loop *loop = event_loop_create("test", NULL);
+    struct device *destroyed = NULL;
+    struct device_owner owner = {.destroyed = named_destroyed, .opaque = &destroyed};
+    struct device *device = device_create(&named_type, "it", loop, NULL, NULL);
+
+    device->owner = &owner;
+    assert_int_equal(property_set(device, named_properties, "text", "still here", NULL), 0);
+    device_put(device);
+    poll_dry(loop);
+    assert_ptr_equal(destroyed, device);
+    assert_string_equal(container_of(device, struct named_device, device)->text, "still here");
+    assert_string_equal(device->id, "it");
+    device_free_memory(device);
+    event_loop_destroy(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_unplug_goes_step_by_step),
         cmocka_unit_test(test_waiting_until_left),
         cmocka_unit_test(test_legacy_devices_share_one_lock),
+        cmocka_unit_test(test_properties_stay_until_the_memory_goes),
 #ifdef HDL_LOCK_DEBUG
         cmocka_unit_test(test_two_device_locks_abort),
 #endif
