@@ -16,17 +16,25 @@ void torture_socket_path(const struct torture *torture, unsigned n, char *path, 
     snprintf(path, len_bytes, "%s/socket%u", torture->folder, n);
 }
 
-static int client_call(const struct torture *torture, unsigned n)
+int torture_call(const struct torture *torture, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    torture_socket_path(torture, n, address.sun_path, sizeof(address.sun_path));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
         close(fd);
         return -1;
     }
     return fd;
+}
+
+static int client_call(const struct torture *torture, unsigned n)
+{
+    char path[80];
+
+    torture_socket_path(torture, n, path, sizeof(path));
+    return torture_call(torture, path);
 }
 
 static void client_talk(struct clients *clients, int fd)

@@ -4,6 +4,7 @@
  * stopping, continuing, resetting, and questions about everything, as monitors ask them.
  */
 #include "hw/pci/pci.h"
+#include "machine/machine_internal.h"
 #include "torture.h"
 
 /* --- running and standing still -------------------------------------------------------------------------------------
@@ -132,15 +133,22 @@ static void manager_hears(void *opaque, const struct machine_event *event)
 {
     struct manager *manager = opaque;
 
-    manager->deleted += event->kind == MACHINE_EVENT_DEVICE_DELETED;
+    if (event->kind == MACHINE_EVENT_DEVICE_DELETED) {
+        *(event->device->has_id && event->device->device->id[0] == 'q' ? &manager->storms_deleted
+                                                                       : &manager->deleted) += 1;
+    }
     manager->refused += event->kind == MACHINE_EVENT_DEVICE_UNPLUG_GUEST_ERROR;
+    if (manager->monitors.event) {
+        manager->monitors.event(manager->monitors.opaque, event);
+    }
 }
 
 bool manager_init(struct manager *manager, struct torture *torture)
 {
     struct machine_listener listener = {.event = manager_hears, .opaque = manager};
 
-    *manager = (struct manager){.torture = torture};
+    manager->torture = torture;
+    manager->monitors = torture->machine->listener;
     actor_init(&manager->actor, "manager", torture->seed, TORTURE_DRIVERS);
     clock_init_host(&manager->clock);
     machine_set_listener(torture->machine, &listener);

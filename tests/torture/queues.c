@@ -165,7 +165,7 @@ static void queue_set_up(struct driver *driver, unsigned index)
     }
     *ring = (struct driver_ring){
         .index = index,
-        .size = MIN(max, 1u << (2 + actor_below(&driver->actor, 5))),
+        .size = MIN(max, 1u << (3 + actor_below(&driver->actor, 4))),
         .desc = queue_cell(driver) + driver->virtio.ring_count * RING_BYTES,
         .wrap = true,
     };
@@ -289,8 +289,10 @@ static unsigned queue_disk_request(struct driver *driver, struct queue_buffer *b
         uint32_t len_bytes = type == VIRTIO_BLK_T_GET_ID ? 20 : 512 << actor_below(&driver->actor, 3);
 
         for (unsigned i = 0; i < segments; i++) {
-            buffers[count++] =
-                (struct queue_buffer){queue_data(driver, len_bytes), len_bytes, type != VIRTIO_BLK_T_OUT};
+            /* The name comes from the device, not from its backend. */
+            uint64_t gpa = (type == VIRTIO_BLK_T_GET_ID ? queue_meta : queue_data)(driver, len_bytes);
+
+            buffers[count++] = (struct queue_buffer){gpa, len_bytes, type != VIRTIO_BLK_T_OUT};
         }
     }
     buffers[count++] = (struct queue_buffer){queue_meta(driver, 1), 1, true};
@@ -352,11 +354,20 @@ static void queue_spoil_buffer(struct driver *driver, struct queue_buffer *buffe
 /* --- rings
  * ------------------------------------------------------------------------------------------------------------ */
 
-/* The entries are the ring's next ones, whether or not the device has given them back. */
+enum { CHAIN_MAX = 5 }; /* descriptors of the longest request */
+
+/* Whether another chain finds its descriptors given back. A ring that the device forgot about stays full. */
+static bool split_has_room(struct driver *driver, const struct driver_ring *ring)
+{
+    uint16_t used = (uint16_t)driver_read(driver, ring->used + 2, 2);
+
+    return (unsigned)(uint16_t)(ring->next - used) + 1 <= ring->size / CHAIN_MAX;
+}
+
 static void split_add(struct driver *driver, struct driver_ring *ring, const struct queue_buffer *buffers,
                       unsigned count)
 {
-    unsigned head = ring->next % ring->size;
+    unsigned head = ring->next_desc;
 
     for (unsigned i = 0; i < count; i++) {
         uint64_t at = ring->desc + 16 * ((head + i) % ring->size);
@@ -366,9 +377,24 @@ static void split_add(struct driver *driver, struct driver_ring *ring, const str
         driver_write(driver, at + 8, 8,
                      buffers[i].len_bytes | flags << 32 | (uint64_t)((head + i + 1) % ring->size) << 48);
     }
+    ring->next_desc = (uint16_t)((head + count) % ring->size);
     driver_write(driver, ring->avail + 4 + 2 * (ring->next % ring->size), 2, head);
     ring->next++;
     driver_write(driver, ring->avail + 2, 2, ring->next);
+}
+
+/* Whether the next descriptors are the driver's: never used, or given back. */
+static bool packed_has_room(struct driver *driver, const struct driver_ring *ring, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned position = (ring->next + i) % ring->size;
+        uint64_t flags = driver_read(driver, ring->desc + 16 * position + 14, 2);
+
+        if (!(flags & PACKED_AVAIL) != !(flags & PACKED_USED)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void packed_add(struct driver *driver, struct driver_ring *ring, const struct queue_buffer *buffers,
@@ -406,8 +432,10 @@ static void queue_add(struct driver *driver, struct driver_ring *ring)
     if (actor_chance(&driver->actor, 200)) {
         queue_spoil_buffer(driver, &buffers[actor_below(&driver->actor, count)]);
     }
-    if (count <= ring->size) {
-        (driver->virtio.packed ? packed_add : split_add)(driver, ring, buffers, count);
+    if (driver->virtio.packed && count <= ring->size && packed_has_room(driver, ring, count)) {
+        packed_add(driver, ring, buffers, count);
+    } else if (!driver->virtio.packed && split_has_room(driver, ring)) {
+        split_add(driver, ring, buffers, count);
     }
 }
 

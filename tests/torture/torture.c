@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/rcu.h"
+#include "monitor/monitor.h"
 #include "torture.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(HDL_TSAN)
@@ -94,7 +95,34 @@ static void torture_remove_files(struct torture *torture)
     rmdir(torture->folder);
 }
 
-static struct machine *torture_create_machine(struct torture *torture)
+/* A monitor for each storm. */
+static void torture_make_monitors(struct torture *torture)
+{
+    static const char *const names[TORTURE_STORMS] = {"storm0", "storm1"};
+
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        struct config_chardev *chardev = &torture->chardevs[i];
+        struct storm *storm = &torture->storms[i];
+
+        storm->torture = torture;
+        actor_init(&storm->actor, names[i], torture->seed, TORTURE_DRIVERS + 2 + i);
+        snprintf(storm->path, sizeof(storm->path), "%s/%s", torture->folder, names[i]);
+        chardev->id = (char *)names[i];
+        chardev->backend = (char *)"socket";
+        options_set(&chardev->options, "path", storm->path);
+        options_set(&chardev->options, "server", "on");
+        options_set(&chardev->options, "wait", "off");
+        torture->monitors[i] = (struct config_monitor){.chardev = (char *)names[i], .control = true};
+    }
+}
+
+static void torture_destroy_machine(struct torture *torture)
+{
+    monitor_destroy(torture->monitor);
+    machine_destroy(torture->machine);
+}
+
+static void torture_create_machine(struct torture *torture)
 {
     static char *accels[] = {(char *)"soft"};
     struct error *err = NULL;
@@ -112,14 +140,18 @@ static struct machine *torture_create_machine(struct torture *torture)
         .append = (char *)"",
         .on_shutdown = CONFIG_ACTION_PAUSE,
         .on_panic = CONFIG_ACTION_PAUSE,
+        .chardevs = torture->chardevs,
+        .chardev_count = TORTURE_STORMS,
+        .monitors = torture->monitors,
+        .monitor_count = TORTURE_STORMS,
     };
     turnstile_init(torture);
     torture->machine = machine_create(&torture->config, &err);
-    if (!torture->machine) {
+    torture->monitor = torture->machine ? monitor_create(torture->machine, &err) : NULL;
+    if (!torture->monitor) {
         fprintf(stderr, "torture: %s\n", err->message);
         exit(EXIT_FAILURE);
     }
-    return torture->machine;
 }
 
 /* --- the run --------------------------------------------------------------------------------------------------------
@@ -148,6 +180,9 @@ static void torture_run(struct torture *torture)
     torture->clients.torture = torture;
     actor_init(&torture->clients.actor, "clients", torture->seed, TORTURE_DRIVERS + 1);
     torture_start_thread(&torture->clients.thread, "clients", clients_run, &torture->clients);
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        torture_start_thread(&torture->storms[i].thread, torture->storms[i].actor.name, storm_run, &torture->storms[i]);
+    }
     machine_ask_reset(torture->machine); /* which gives the first devices' BARs addresses */
     manager_start(&torture->manager);
     while (!torture->manager.is_ended) {
@@ -159,6 +194,9 @@ static void torture_run(struct torture *torture)
         hdl_thread_join(&torture->drivers[i].thread);
     }
     hdl_thread_join(&torture->clients.thread);
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        hdl_thread_join(&torture->storms[i].thread);
+    }
 }
 
 /* --- checks ---------------------------------------------------------------------------------------------------------
@@ -232,7 +270,26 @@ static void torture_say_numbers(struct torture *torture)
         printf("  %s: %llu steps\n", torture->drivers[i].actor.name,
                (unsigned long long)atomic_load(&torture->drivers[i].actor.step));
     }
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        const struct storm *storm = &torture->storms[i];
+
+        printf("  %s: %llu steps, %llu answers, %llu of %llu additions done\n", storm->actor.name,
+               (unsigned long long)atomic_load(&storm->actor.step), (unsigned long long)storm->answers,
+               (unsigned long long)storm->adds_done, (unsigned long long)storm->adds_sent);
+    }
     printf("  manager: %llu steps\n", (unsigned long long)atomic_load(&torture->manager.actor.step));
+}
+
+/* A storm that hung up doesn't know what became of its last additions. */
+static bool torture_storms_add_up(const struct torture *torture)
+{
+    uint64_t done = 0, unknown = 0;
+
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        done += torture->storms[i].adds_done;
+        unknown += torture->storms[i].adds_sent - torture->storms[i].adds_answered;
+    }
+    return torture->manager.storms_deleted >= done && torture->manager.storms_deleted <= done + unknown;
 }
 
 static bool torture_check_all(struct torture *torture)
@@ -240,8 +297,8 @@ static bool torture_check_all(struct torture *torture)
     bool ok = torture_check(unplug_everything(&torture->manager), "every device can be taken away");
 
     torture_say_numbers(torture);
-    ok &=
-        torture_check(torture->manager.added == torture->manager.deleted, "each device that came was said to be gone");
+    ok &= torture_check(torture->manager.added == torture->manager.deleted && torture_storms_add_up(torture),
+                        "each device that came was said to be gone");
     ok &= torture_check(torture_reached_all(torture), "every type of device was reached");
     ok &= torture_check(atomic_load(&torture->answered) > atomic_load(&torture->accesses) / 10,
                         "a good part of all accesses was answered");
@@ -262,7 +319,7 @@ static bool torture_life(struct torture *torture)
     torture_run(torture);
     ok = torture_check_all(torture);
     manager_stop(&torture->manager);
-    machine_destroy(torture->machine);
+    torture_destroy_machine(torture);
     manager_destroy(&torture->manager);
     hdl_rcu_barrier();
     ok &= torture_check(count_is_back("/proc/self/fd", fds), "no descriptor is left");
@@ -328,12 +385,17 @@ int main(int argc, char **argv)
     fflush(stdout);
     hdl_thread_register_main();
     torture_make_files(&torture);
+    torture_make_monitors(&torture);
     watchdog_start(&torture.watchdog, &torture, WATCHDOG_SECONDS);
-    machine_destroy(torture_create_machine(&torture));
+    torture_create_machine(&torture);
+    torture_destroy_machine(&torture);
     hdl_rcu_barrier();
     ok = torture_life(&torture);
     watchdog_stop(&torture.watchdog);
     torture_remove_files(&torture);
+    for (unsigned i = 0; i < TORTURE_STORMS; i++) {
+        options_release(&torture.chardevs[i].options);
+    }
     hdl_thread_unregister_main();
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

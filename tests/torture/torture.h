@@ -6,6 +6,7 @@
  *   the guest      2 vCPUs that run a loop, so that pausing has somebody to stop
  *   the manager   the configuration thread, which runs the machine's loop: plug.c, backends.c, pause.c, storms.c
  *   the clients    a thread at the other end of the chardevs' sockets: clients.c
+ *   the storms     2 threads that talk QMP with the machine's monitors: storms.c
  *   the watchdog   a thread that looks at all of these: watchdog.c
  *
  * An actor takes one step after another. What it does in a step comes from a generator that is made from the run's
@@ -86,7 +87,7 @@ void torture_act_any(struct torture *torture, struct actor *actor, const struct 
 struct driver_ring {
     unsigned index, size;
     uint64_t desc, avail, used, notify;
-    uint16_t next;
+    uint16_t next, next_desc; /* of the available ring; split: of the descriptors */
     bool wrap;
 };
 
@@ -158,8 +159,10 @@ struct manager {
     struct torture *torture;
     struct clock clock;
     struct timer timer;
-    unsigned next_name;
+    _Atomic unsigned next_name;       /* storms read it */
+    struct machine_listener monitors; /* who heard of events before */
     uint64_t added, deleted, refused; /* devices; `deleted` by their events */
+    uint64_t storms_deleted;          /* of those that the storms added */
     uint64_t adds_failed;
     uint64_t bytes_out; /* that came out of chardevs */
     uint64_t end_ns;    /* of its clock; later, up to late_ns, if a type hasn't been reached by then */
@@ -211,6 +214,27 @@ void clients_run(void *opaque);
 /* The path of the nth socket. */
 void torture_socket_path(const struct torture *torture, unsigned n, char *path, size_t len_bytes);
 
+/* Calls a socket. -1 if nobody listens. */
+int torture_call(const struct torture *torture, const char *path);
+
+/* --- the storms: storms.c
+ * ---------------------------------------------------------------------------------------------- */
+
+#define TORTURE_STORMS 2
+
+/* Its thread's own, but for torture and path, which are immutable, and the actor. */
+struct storm {
+    struct actor actor;
+    struct torture *torture;
+    struct hdl_thread thread;
+    char path[80];
+    int fd; /* -1: not connected */
+    char line[512];
+    size_t line_len;
+    uint64_t answers, adds_sent, adds_answered, adds_done;
+};
+void storm_run(void *opaque);
+
 /* --- the watchdog ----------------------------------------------------------------------------------------------------
  */
 
@@ -252,6 +276,10 @@ struct torture {
     struct driver drivers[TORTURE_DRIVERS];
     struct manager manager;
     struct clients clients;
+    struct storm storms[TORTURE_STORMS];
+    struct config_chardev chardevs[TORTURE_STORMS];
+    struct config_monitor monitors[TORTURE_STORMS];
+    struct monitor *monitor;
     struct watchdog watchdog;
     struct reached reached;
     _Atomic uint64_t accesses, answered;

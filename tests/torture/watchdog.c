@@ -17,12 +17,15 @@
 
 extern char **environ;
 
-#define WATCHDOG_ACTORS (TORTURE_DRIVERS + 2)
+#define WATCHDOG_ACTORS (TORTURE_DRIVERS + 2 + TORTURE_STORMS)
 
 static struct actor *watchdog_actor(struct watchdog *watchdog, unsigned n)
 {
     if (n < TORTURE_DRIVERS) {
         return &watchdog->torture->drivers[n].actor;
+    }
+    if (n >= TORTURE_DRIVERS + 2) {
+        return &watchdog->torture->storms[n - TORTURE_DRIVERS - 2].actor;
     }
     return n == TORTURE_DRIVERS ? &watchdog->torture->manager.actor : &watchdog->torture->clients.actor;
 }
