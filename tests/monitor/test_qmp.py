@@ -635,6 +635,33 @@ def pretty_replies():
             process.wait()
 
 
+# Switches the hot-plug event on and says so at 0x5000; refuses the first request to let go of a device, ejects at all others.
+REFUSES_ONCE = (b"\x66\xba\x22\x06\x66\xb8\x02\x00\x66\xef"           # mov dx, GPE0 enable; mov ax, 2; out dx, ax
+                b"\xc7\x05\x00\x50\x00\x00\x01\x00\x00\x00"           # mov dword [0x5000], 1
+                b"\x66\xba\x04\xae\xed\x85\xc0\x74\xf7"               # 1: mov dx, down; in eax, dx; test eax, eax; jz 1b
+                b"\x66\xba\x18\xae\xef"                               # mov dx, refuse; out dx, eax
+                b"\x66\xba\x04\xae\xed\x85\xc0\x74\xf7"               # 2: mov dx, down; in eax, dx; test eax, eax; jz 2b
+                b"\x66\xba\x08\xae\xef\xeb\xf0")                      # mov dx, eject; out dx, eax; jmp 2b
+
+
+@test
+def a_guest_that_refuses_may_be_asked_again():
+    with machine("-device", "virtio-rng-pci,id=rng", code=REFUSES_ONCE) as vm:
+        client = vm.client()
+        end = time.monotonic() + WAIT_S
+        while "0x00000001" not in client("human-monitor-command", command_line="xp /1wx 0x5000"):
+            check(time.monotonic() < end, "the guest doesn't listen")
+        client("device_del", id="rng")
+        refused = client.event("DEVICE_UNPLUG_GUEST_ERROR")
+        check_equal((refused["device"], refused["path"]), ("rng", "/machine/peripheral/rng"))
+        check_equal(client("qom-get", path="/machine/peripheral/rng", property="realized"), True)
+        client("device_del", id="rng")
+        while "device" not in (gone := client.event("DEVICE_DELETED")):
+            check_equal(gone["path"], "/machine/peripheral/rng/virtio-backend")
+        check_equal(gone["device"], "rng")
+        client.refuses("device_del", "not found", "DeviceNotFound", id="rng")
+
+
 def main():
     failed = False
     tests = [function for function in TESTS if len(sys.argv) < 3 or re.search(sys.argv[2], function.__name__)]
