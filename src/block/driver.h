@@ -49,7 +49,8 @@ struct block_parent {
 
 /*
  * driver, state, info, name, children, discard_unmap, no_flush, direct, auto_read_only: immutable after open.
- * loop, owner: configuration thread with nothing under way. parents: as loop. refs: any thread.
+ * loop, owner: configuration thread with nothing under way. parents: as loop. is_owned: set by it, cleared on the loop
+ * thread, which leaves the name to the configuration thread, that may be looking at it. refs: any thread.
  * counters: any thread. The rest: loop thread.
  */
 struct block_node {
@@ -68,7 +69,8 @@ struct block_node {
     struct refcount refs; /* parents, devices, the graph, each user's request under way */
 
     struct event_loop *loop;
-    char *owner; /* the device that attached it, or NULL */
+    char *owner;           /* the device that attached it; outdated unless is_owned */
+    _Atomic bool is_owned; /* a device has it attached */
     struct block_parent *parents;
 
     uint64_t user_in_flight; /* requests from block_submit that started and whose done() hasn't returned */

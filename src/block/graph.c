@@ -70,21 +70,23 @@ static void forget(struct block_graph *graph, unsigned index)
 /* Made-up names belong to nested nodes: they go when nothing stands above them any more. */
 static bool is_orphan(const struct block_node *node)
 {
-    return node->name[0] == '#' && !node->parents && !node->owner;
+    return node->name[0] == '#' && !node->parents && !block_node_is_owned(node);
 }
 
 int block_close(struct block_graph *graph, const char *node_name, struct error **err)
 {
     int index = index_of(graph, node_name);
     struct block_node *node;
+    bool is_owned;
 
     if (index < 0) {
         return error_set(err, -ENOENT, "there is no block node '%s'", node_name);
     }
     node = graph->nodes[index];
-    if (node->owner || node->parents) {
-        return error_set(err, -EBUSY, "block node '%s' is used by %s '%s'", node_name, node->owner ? "device" : "node",
-                         node->owner ? node->owner : node->parents->node->name);
+    is_owned = block_node_is_owned(node);
+    if (is_owned || node->parents) {
+        return error_set(err, -EBUSY, "block node '%s' is used by %s '%s'", node_name, is_owned ? "device" : "node",
+                         is_owned ? node->owner : node->parents->node->name);
     }
     forget(graph, (unsigned)index);
     block_node_put(node);

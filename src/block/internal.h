@@ -14,6 +14,13 @@ struct block_graph {
     unsigned next_auto_name;
 };
 
+/* Whether a device has the node attached. Configuration thread, or the node's loop. */
+static inline bool block_node_is_owned(const struct block_node *node)
+{
+    /* Acquire: pairs with the release in block_node_detach. */
+    return atomic_load_explicit(&node->is_owned, memory_order_acquire);
+}
+
 /* request.c */
 void block_requests_init(struct block_node *node);
 /* Frees the pool of request states. Nothing is under way. */

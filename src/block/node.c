@@ -48,7 +48,7 @@ const struct block_info *block_node_info(const struct block_node *node)
 
 const char *block_node_owner(const struct block_node *node)
 {
-    return node->owner ? node->owner : "";
+    return block_node_is_owned(node) ? node->owner : "";
 }
 
 bool block_node_is_direct(const struct block_node *node)
@@ -150,7 +150,7 @@ static void find_other_owner(struct block_node *node, void *opaque)
     struct move *move = opaque;
 
     assert(node->in_flight == 0 || node->loop == move->loop);
-    if (node->owner && node->loop != move->loop) {
+    if (block_node_is_owned(node) && node->loop != move->loop) {
         move->busy = node->owner;
     }
 }
@@ -169,8 +169,9 @@ static void move_node(struct block_node *node, void *opaque)
 static void attach_on_old_loop(void *opaque)
 {
     struct move *move = opaque;
+    char *owner;
 
-    if (move->node->owner) {
+    if (block_node_is_owned(move->node)) {
         move->busy = move->node->owner;
     } else {
         block_walk(move->node, BLOCK_WALK_ALL, find_other_owner, move);
@@ -179,11 +180,14 @@ static void attach_on_old_loop(void *opaque)
         move->result = -EBUSY;
         return;
     }
-    move->node->owner = strdup(move->owner);
-    if (!move->node->owner) {
+    owner = strdup(move->owner);
+    if (!owner) {
         move->result = -ENOMEM;
         return;
     }
+    free(move->node->owner);
+    move->node->owner = owner;
+    atomic_store_explicit(&move->node->is_owned, true, memory_order_relaxed);
     block_walk(move->node, BLOCK_WALK_ALL, move_node, move);
 }
 
@@ -209,8 +213,8 @@ int block_node_attach(struct block_node *node, const char *owner, struct event_l
 
 void block_node_detach(struct block_node *node)
 {
-    free(node->owner);
-    node->owner = NULL;
+    /* Release: pairs with block_node_is_owned. The name stays for who is reading it. */
+    atomic_store_explicit(&node->is_owned, false, memory_order_release);
 }
 
 static void move_on_old_loop(void *opaque)
@@ -226,7 +230,7 @@ void block_graph_leave_loop(struct block_graph *graph, struct event_loop *from, 
         struct move move = {.node = graph->nodes[i], .loop = to};
 
         if (move.node->loop == from) {
-            assert(!move.node->owner);
+            assert(!block_node_is_owned(move.node));
             event_loop_call(from, move_on_old_loop, &move);
         }
     }
@@ -308,13 +312,14 @@ static int find_named_child(struct block_node *node, const char *role, const cha
                             struct error **err)
 {
     struct block_node *found = block_graph_find(node->graph, name);
+    bool is_owned = found && block_node_is_owned(found);
 
     if (!found) {
         return error_set(err, -ENOENT, "%s: there is no node '%s' to use as '%s'", node->what, name, role);
     }
-    if (found->owner || found->loop != node->loop) {
+    if (is_owned || found->loop != node->loop) {
         return error_set(err, -EBUSY, "%s: node '%s' is already used by device '%s'", node->what, name,
-                         found->owner ? found->owner : "(another one)");
+                         is_owned ? found->owner : "(another one)");
     }
     *child = found;
     return 0;

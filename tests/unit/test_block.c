@@ -496,13 +496,17 @@ static void test_one_device_a_node(void **state)
     struct event_loop *elsewhere = event_loop_create("elsewhere", NULL);
     struct block_node *node = open_node(f, "driver=raw,node-name=x,file.driver=null-co");
     struct block_node *ro = open_node(f, "driver=null-co,node-name=ro,read-only=on");
+    const char *owner;
 
     assert_int_equal(block_node_attach(node, "a", elsewhere, true, NULL), 0);
+    owner = block_node_owner(node);
     assert_ptr_equal(node->loop, elsewhere);
     assert_ptr_equal(node->children[0].node->loop, elsewhere); /* all of it moves */
     assert_int_equal(block_node_attach(node, "b", f->loop, true, NULL), -EBUSY);
     assert_int_equal(block_node_attach(node->children[0].node, "b", f->loop, true, NULL), -EBUSY);
-    block_node_detach(node);
+    block_node_detach(node); /* its loop does that, while somebody may be looking at who it was */
+    assert_string_equal(owner, "a");
+    assert_string_equal(block_node_owner(node), "");
     assert_int_equal(block_node_attach(node, "b", f->loop, true, NULL), 0);
     assert_int_equal(block_node_attach(ro, "c", f->loop, true, NULL), -EROFS);
     assert_int_equal(block_node_attach(ro, "c", f->loop, false, NULL), 0);
