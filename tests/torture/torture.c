@@ -16,6 +16,7 @@
 #include "base/rcu.h"
 #include "monitor/monitor.h"
 #include "torture.h"
+#include "vcpu/vcpu.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(HDL_TSAN)
 #define WATCHDOG_SECONDS 60
@@ -37,22 +38,47 @@ static void torture_fail(const char *what)
 /* --- what the machine is made from -------------------------------------------------------------------------------- */
 
 /*
- * A flat Multiboot image: the header, then a loop that reads and writes ports and memory, for ever, with interrupts
- * off. A reset finds it as it was.
+ * A flat Multiboot image: the header, then the code of both CPUs. CPU 0 copies CPU 1's to where it starts and sends it
+ * there; then it goes round for ever, with interrupts off: the PM timer, the clock, the HPET, any place of the PCI
+ * window, any port. CPU 1 reads any port. A reset finds all of it as it was.
  */
 static void torture_make_kernel(struct torture *torture)
 {
-    enum { LOAD = 0x200000, HEADER_BYTES = 32 };
-    static const uint8_t code[] = {
-        0x66, 0xBA, 0x08, 0x06,             /* mov dx, 0x608 (the PM timer) */
-        0xED,                               /* in eax, dx */
-        0xA3, 0x00, 0x00, 0x30, 0x00,       /* mov [0x300000], eax */
-        0xE4, 0x71,                         /* in al, 0x71 (the clock) */
-        0xA1, 0xF0, 0x00, 0xD0, 0xFE,       /* mov eax, [0xfed000f0] (the HPET's counter) */
-        0xB9, 0x00, 0x04, 0x00, 0x00,       /* mov ecx, 1024 */
-        0xFF, 0x05, 0x00, 0x10, 0x30, 0x00, /* again: inc dword [0x301000] */
-        0xE2, 0xF8,                         /* loop again */
-        0xEB, 0xE0,                         /* jmp to the start */
+    enum { LOAD = 0x200000, HEADER_BYTES = 32, CPU1_OFFSET = 0xC0 };
+    static const uint8_t cpu0[] = {
+        0xFC,                                                              /* cld */
+        0xBE, CPU1_OFFSET, 0x00, 0x20, 0x00,                               /* mov esi, CPU 1's code */
+        0xBF, 0x00,        0x80, 0x00, 0x00,                               /* mov edi, 0x8000 */
+        0xB9, 0x20,        0x00, 0x00, 0x00,                               /* mov ecx, 32 */
+        0xF3, 0xA4,                                                        /* rep movsb */
+        0xC7, 0x05,        0x10, 0x03, 0xE0, 0xFE, 0x00, 0x00, 0x00, 0x01, /* mov [0xfee00310], 1 << 24 */
+        0xC7, 0x05,        0x00, 0x03, 0xE0, 0xFE, 0x00, 0x45, 0x00, 0x00, /* mov [0xfee00300], INIT */
+        0xC7, 0x05,        0x00, 0x03, 0xE0, 0xFE, 0x08, 0x46, 0x00, 0x00, /* mov [0xfee00300], start at 8 << 12 */
+        0x66, 0xBA,        0x08, 0x06,                                     /* again: mov dx, 0x608 (the PM timer) */
+        0xED,                                                              /* in eax, dx */
+        0xA3, 0x00,        0x00, 0x30, 0x00,                               /* mov [0x300000], eax */
+        0xE4, 0x71,                                                        /* in al, 0x71 (the clock) */
+        0xA1, 0xF0,        0x00, 0xD0, 0xFE,       /* mov eax, [0xfed000f0] (the HPET's counter) */
+        0x69, 0xF6,        0x6D, 0x4E, 0xC6, 0x41, /* imul esi, esi, 1103515245 */
+        0x81, 0xC6,        0x39, 0x30, 0x00, 0x00, /* add esi, 12345 */
+        0x89, 0xF2,                                /* mov edx, esi */
+        0xC1, 0xEA,        0x10,                   /* shr edx, 16 */
+        0xED,                                      /* in eax, dx */
+        0x89, 0xF3,                                /* mov ebx, esi */
+        0x81, 0xE3,        0xFC, 0xFF, 0xFF, 0x00, /* and ebx, 0xfffffc */
+        0x81, 0xCB,        0x00, 0x00, 0x00, 0xC0, /* or ebx, 0xc0000000 */
+        0x8B, 0x03,                                /* mov eax, [ebx] */
+        0xB9, 0x40,        0x00, 0x00, 0x00,       /* mov ecx, 64 */
+        0xFF, 0x05,        0x00, 0x10, 0x30, 0x00, /* wait: inc dword [0x301000] */
+        0xE2, 0xF8,                                /* loop wait */
+        0xEB, 0xBE,                                /* jmp again */
+    };
+    static const uint8_t cpu1[] = {
+        0x69, 0xF6, 0x55, 0x62, /* again: imul si, si, 25173 */
+        0x81, 0xC6, 0x19, 0x36, /* add si, 13849 */
+        0x89, 0xF2,             /* mov dx, si */
+        0xEC,                   /* in al, dx */
+        0xEB, 0xF3,             /* jmp again */
     };
     uint8_t image[256] = {0};
     FILE *file = fopen(torture->kernel, "w");
@@ -63,7 +89,8 @@ static void torture_make_kernel(struct torture *torture)
     store_le32(image + 12, LOAD);
     store_le32(image + 16, LOAD);
     store_le32(image + 28, LOAD + HEADER_BYTES);
-    memcpy(image + HEADER_BYTES, code, sizeof(code));
+    memcpy(image + HEADER_BYTES, cpu0, sizeof(cpu0));
+    memcpy(image + CPU1_OFFSET, cpu1, sizeof(cpu1));
     if (!file || fwrite(image, sizeof(image), 1, file) != 1 || fclose(file) != 0) {
         torture_fail(torture->kernel);
     }
@@ -253,6 +280,12 @@ static bool torture_reached_all(struct torture *torture)
     return !missing;
 }
 
+/* Whether a CPU has found a port at all. It stands still now. */
+static bool torture_cpu_ran(const struct torture *torture, unsigned cpu)
+{
+    return machine_pc(torture->machine)->vm->vcpus[cpu]->io_cache.generation != 0;
+}
+
 static void torture_say_numbers(struct torture *torture)
 {
     const struct memory_map *map = &machine_pc(torture->machine)->map;
@@ -300,6 +333,7 @@ static bool torture_check_all(struct torture *torture)
     ok &= torture_check(torture->manager.added == torture->manager.deleted && torture_storms_add_up(torture),
                         "each device that came was said to be gone");
     ok &= torture_check(torture_reached_all(torture), "every type of device was reached");
+    ok &= torture_check(torture_cpu_ran(torture, 0) && torture_cpu_ran(torture, 1), "the guest's CPUs ran");
     ok &= torture_check(atomic_load(&torture->answered) > atomic_load(&torture->accesses) / 10,
                         "a good part of all accesses was answered");
     return ok;
