@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hw/char/serial.h"
+#include "hw/misc/teach.h"
 #include "hw/pci/pci_hotplug.h"
 #include "hw/virtio/virtio_blk.h"
 #include "hw/virtio/virtio_rng.h"
@@ -131,6 +132,8 @@ static int user_device_wire(struct device *device, const struct pc *pc, const st
         virtio_blk_wire(device, backends->graph);
     } else if (device->type == &virtio_rng_pci_type) {
         return user_device_wire_rng(device, pc, backends, err);
+    } else if (device->type == &teach_device_type) {
+        teach_wire(device, pc->env.guest_clock);
     } else if (user_device_is_port(device)) {
         return user_device_wire_port(device, pc, backends, bus, err);
     }

@@ -15,7 +15,6 @@
 #include "hw/misc/fw_cfg.h"
 #include "hw/misc/i8042.h"
 #include "hw/misc/pc_testdev.h"
-#include "hw/misc/teach.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/pmtimer.h"
 #include "hw/timer/rtc.h"
@@ -24,12 +23,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct device_type *const types[] = {
-    &serial_device_type, &debugcon_device_type, &fw_cfg_device_type,  &i8042_device_type, &pc_testdev_device_type,
-    &teach_device_type,  &hpet_device_type,     &pmtimer_device_type, &rtc_device_type,
+    &serial_device_type,     &debugcon_device_type, &fw_cfg_device_type,  &i8042_device_type,
+    &pc_testdev_device_type, &hpet_device_type,     &pmtimer_device_type, &rtc_device_type,
 };
 
-static const uint64_t places[] = {0x3f8, 0xe9,   0x510, 0x514,     0x60,       0x64, 0x92,
-                                  0xe0,  0x3100, 0x70,  HPET_BASE, 0xff000000, 8,    HPET_BASE + 0x100};
+static const uint64_t places[] = {
+    0x3f8, 0xe9, 0x510, 0x514, 0x60, 0x64, 0x92, 0xe0, 0x70, HPET_BASE, 0xff000000, 8, HPET_BASE + 0x100};
 
 static struct rig *rig;
 static struct device *devices[ARRAY_SIZE(types)];
@@ -47,9 +46,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         devices[i] = rig_create(rig, types[i]);
     }
     ((struct serial *)devices[0])->chardev = chardev;
-    ((struct pmtimer *)devices[7])->port = 8;
-    ((struct rtc *)devices[8])->start_seconds = 1150560081;
-    property_set(devices[6], hpet_device_type.properties, "msi", "on", NULL);
+    ((struct pmtimer *)devices[6])->port = 8;
+    ((struct rtc *)devices[7])->start_seconds = 1150560081;
+    property_set(devices[5], hpet_device_type.properties, "msi", "on", NULL);
     fw_cfg_add_file((struct fw_cfg *)devices[2], "etc/e820", "0123456789", 10, true, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
         rig_realize(devices[i]);

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * heddle-teach: one of everything that a device model needs, as small as it goes. docs/device-author-guide.md walks
- * through this file from top to bottom. It isn't a model of any hardware; the registers are in teach.h.
+ * through this file. It isn't a model of any hardware; the registers are in teach.h.
  *
- *     idle ---- FACT written ----> computing (work) ---- done ----> idle, cause 1
- *     idle ---- DMA_CMD -------> busy (work) ---- done or failed -> idle, cause 2
+ *     idle ---- FACT written ---> computing (work) ---- done ----------------> idle, cause 1
+ *     idle ---- DMA_CMD 1, 2 ---> busy (work) --------- done or failed ------> idle, cause 2
+ *     idle ---- DMA_CMD 3 ------> busy (work) -- mapped --> reading (loop) --> the same
+ *                                                   |  reset
+ *                                                   +--> reading for nobody -> idle
  *
- * All state is guarded by the device lock, except the clock, which needs none. The event loop's timer submits work and
- * touches nothing. A guest can make it compute for a microsecond, copy 256 bytes, and raise its interrupt.
+ * All state is guarded by the device lock, except the clock, which needs none. The loop's timer and the end of a read
+ * submit work and touch nothing. A read goes straight into guest memory, so neither a reset nor the device's leaving is
+ * complete before it has ended. A guest can make it compute for a microsecond, copy 256 bytes, have the host read as
+ * many, and raise its interrupt.
  */
 #include "hw/misc/teach.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
-#include "memory/dma.h"
+#include "event/clock.h"
 
 enum {
     REG_ID = 0x00,
@@ -26,9 +33,9 @@ enum {
     REG_DMA_LEN = 0x1c,
     REG_DMA_CMD = 0x20,
     REG_ALARM_US = 0x24,
-    REG_TICKS = 0x28,
-    TEACH_PORTS = 0x2c,
 };
+
+#define BAR_BYTES 4096
 
 #define STATUS_COMPUTING  0x1u
 #define STATUS_DMA        0x2u
@@ -42,18 +49,19 @@ enum {
 
 #define DMA_MEMORY_TO_BUFFER 1u
 #define DMA_BUFFER_TO_MEMORY 2u
+#define DMA_NOISE_TO_MEMORY  3u
 
 #define FACTORIAL_MAX 33 /* from 34! on, the low 32 bits are zero */
 
 static struct teach *teach_from(struct device *device)
 {
-    return container_of(device, struct teach, isa.device);
+    return container_of(device, struct teach, pci.device);
 }
 
-/* The line is a function of the state; setting a line to the level that it has is harmless. */
+/* The pin is a function of the state; setting it to the level that it has is harmless. */
 static void teach_update_irq(struct teach *teach)
 {
-    irq_set(&teach->irq, (teach->causes & teach->mask) != 0);
+    pci_intx_set(&teach->pci, (teach->causes & teach->mask) != 0);
 }
 
 static void teach_raise(struct teach *teach, uint32_t cause)
@@ -77,6 +85,31 @@ static void teach_factorial_work(struct device *device, struct device_work *work
     teach_raise(teach, CAUSE_FACTORIAL);
 }
 
+static void teach_dma_ended(struct teach *teach, bool ok)
+{
+    teach->status &= ~(STATUS_DMA | STATUS_DMA_FAILED);
+    teach->status |= ok ? 0 : STATUS_DMA_FAILED;
+    teach_raise(teach, CAUSE_DMA);
+}
+
+/* From here on the host writes to guest memory: the mapping keeps the memory, is_reading keeps the device. */
+static enum access_result teach_read_begin(struct teach *teach)
+{
+    struct address_space *space = teach->pci.device.dma_space;
+    enum access_result result = dma_map(space, teach->dma_address, teach->dma_len_bytes, DMA_TO_GUEST, &teach->mapping);
+
+    if (result == ACCESS_OK && teach->mapping.len_bytes < teach->dma_len_bytes) {
+        dma_unmap(&teach->mapping, 0); /* it goes on elsewhere, or nowhere */
+        result = ACCESS_REFUSED;
+    }
+    if (result == ACCESS_OK) {
+        teach->read_iov = (struct iovec){teach->mapping.host, teach->mapping.len_bytes};
+        teach->is_reading = true;
+        bh_schedule(&teach->read_bh);
+    }
+    return result;
+}
+
 static void teach_dma_work(struct device *device, struct device_work *work)
 {
     struct teach *teach = teach_from(device);
@@ -85,35 +118,74 @@ static void teach_dma_work(struct device *device, struct device_work *work)
     if (!(teach->status & STATUS_DMA)) {
         return; /* reset meanwhile */
     }
-    if (device->dma_space && teach->dma_command == DMA_MEMORY_TO_BUFFER) {
+    if (!pci_device_is_master(&teach->pci)) {
+        result = ACCESS_REFUSED;
+    } else if (teach->dma_command == DMA_MEMORY_TO_BUFFER) {
         result = dma_read(device->dma_space, teach->dma_address, teach->buffer, teach->dma_len_bytes);
-    } else if (device->dma_space) {
+    } else if (teach->dma_command == DMA_BUFFER_TO_MEMORY) {
         result = dma_write(device->dma_space, teach->dma_address, teach->buffer, teach->dma_len_bytes);
+    } else {
+        result = teach_read_begin(teach);
     }
-    teach->status &= ~(STATUS_DMA | STATUS_DMA_FAILED);
-    teach->status |= result == ACCESS_OK ? 0 : STATUS_DMA_FAILED;
-    teach_raise(teach, CAUSE_DMA);
+    if (!teach->is_reading) {
+        teach_dma_ended(teach, result == ACCESS_OK);
+    }
+}
+
+/* Once a read, also for one that a reset has taken the asker of. */
+static void teach_read_work(struct device *device, struct device_work *work)
+{
+    struct teach *teach = teach_from(device);
+    uint64_t got_bytes = (uint64_t)MAX(teach->read_result, 0);
+
+    teach->is_reading = false;
+    dma_unmap(&teach->mapping, got_bytes);
+    if (teach->status & STATUS_DMA) {
+        teach_dma_ended(teach, got_bytes == teach->dma_len_bytes);
+    } else {
+        device_went_idle(device);
+    }
+    if (teach->is_leaving) {
+        device_quiesced(device);
+    }
 }
 
 static void teach_alarm_work(struct device *device, struct device_work *work)
 {
     struct teach *teach = teach_from(device);
 
-    /* The guest may have moved or cancelled the alarm between the timer and now: look at the state, not at the event.
-     */
-    if (teach->alarm_ns != 0 && clock_now_ns(teach->isa.isa->clock) >= teach->alarm_ns) {
+    /* Moved or taken back since the timer fired? Look at the state, not at the event. */
+    if (teach->alarm_ns != 0 && clock_now_ns(teach->clock) >= teach->alarm_ns) {
         teach->alarm_ns = 0;
         teach->status &= ~STATUS_ALARM;
         teach_raise(teach, CAUSE_ALARM);
     }
 }
 
-/* Loop thread, no lock: hands over and is done. */
+/* --- the loop's thread, no lock: hands over and is done ----------------------------------------------------------- */
+
 static void teach_alarm_fired(void *opaque)
 {
     struct teach *teach = opaque;
 
-    device_submit(&teach->isa.device, &teach->alarm_work);
+    (void)device_submit(&teach->pci.device, &teach->alarm_work);
+}
+
+static void teach_read_done(struct io_request *request, int result)
+{
+    struct teach *teach = container_of(request, struct teach, read);
+
+    teach->read_result = result;
+    /* Never refused: the device isn't quiesced before. */
+    (void)device_submit(&teach->pci.device, &teach->read_work);
+}
+
+static void teach_read_start(void *opaque)
+{
+    struct teach *teach = opaque;
+
+    teach->read.done = teach_read_done;
+    event_loop_readv(teach->pci.device.loop, &teach->read, teach->noise_fd, &teach->read_iov, 1, 0);
 }
 
 /* --- registers: device lock held, on a vCPU's thread ------------------------------------------------------------ */
@@ -123,25 +195,30 @@ static void teach_write_fact(struct teach *teach, uint32_t value)
     if (!(teach->status & STATUS_COMPUTING)) {
         teach->factorial = value;
         teach->status |= STATUS_COMPUTING;
-        device_submit(&teach->isa.device, &teach->factorial_work);
+        (void)device_submit(&teach->pci.device, &teach->factorial_work);
     }
+}
+
+/* A read that nobody waits for any more still uses the mapping. */
+static bool teach_is_busy(const struct teach *teach)
+{
+    return (teach->status & STATUS_DMA) || teach->is_reading;
 }
 
 /* Guest-chosen numbers are checked here, once, before anything uses them. */
 static void teach_write_dma_cmd(struct teach *teach, uint32_t command)
 {
-    if (teach->status & STATUS_DMA) {
+    if (teach_is_busy(teach)) {
         return;
     }
-    if ((command != DMA_MEMORY_TO_BUFFER && command != DMA_BUFFER_TO_MEMORY) || teach->dma_len_bytes == 0 ||
-        teach->dma_len_bytes > TEACH_BUFFER_BYTES) {
-        teach->status |= STATUS_DMA_FAILED;
-        teach_raise(teach, CAUSE_DMA);
+    if (command < DMA_MEMORY_TO_BUFFER || command > DMA_NOISE_TO_MEMORY || teach->dma_len_bytes == 0 ||
+        teach->dma_len_bytes > teach->buffer_bytes) {
+        teach_dma_ended(teach, false);
         return;
     }
     teach->dma_command = command;
     teach->status |= STATUS_DMA;
-    device_submit(&teach->isa.device, &teach->dma_work);
+    (void)device_submit(&teach->pci.device, &teach->dma_work);
 }
 
 static void teach_write_alarm(struct teach *teach, uint32_t delay_us)
@@ -150,7 +227,7 @@ static void teach_write_alarm(struct teach *teach, uint32_t delay_us)
     teach->alarm_ns = 0;
     timer_cancel(&teach->alarm);
     if (delay_us != 0) {
-        teach->alarm_ns = clock_now_ns(teach->isa.isa->clock) + delay_us * NS_PER_US;
+        teach->alarm_ns = clock_now_ns(teach->clock) + delay_us * NS_PER_US;
         teach->status |= STATUS_ALARM;
         timer_arm(&teach->alarm, teach->alarm_ns);
     }
@@ -171,7 +248,7 @@ static enum access_result teach_read(void *opaque, uint64_t offset, unsigned siz
         *value = teach->factorial;
         break;
     case REG_STATUS:
-        *value = teach->status;
+        *value = teach->status | (teach->is_reading ? STATUS_DMA : 0);
         break;
     case REG_IRQ:
         *value = teach->causes;
@@ -214,7 +291,7 @@ static enum access_result teach_write(void *opaque, uint64_t offset, unsigned si
         break;
     case REG_DMA_ADDR:
     case REG_DMA_LEN:
-        if (teach->status & STATUS_DMA) {
+        if (teach_is_busy(teach)) {
             break; /* in use */
         }
         *(offset == REG_DMA_ADDR ? &teach->dma_address : &teach->dma_len_bytes) = word;
@@ -236,7 +313,7 @@ static enum access_result teach_ticks_read(void *opaque, uint64_t offset, unsign
 {
     struct teach *teach = opaque;
 
-    *value = (uint32_t)(clock_now_ns(teach->isa.isa->clock) / NS_PER_US);
+    *value = (uint32_t)(clock_now_ns(teach->clock) / NS_PER_US);
     return ACCESS_OK;
 }
 
@@ -252,10 +329,9 @@ static const struct region_ops teach_ticks_ops = {.read = teach_ticks_read, .wri
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-static void teach_reset(struct device *device)
+/* Everything that the guest has set up or asked for. Work that is queued finds nothing to do. */
+static void teach_forget(struct teach *teach)
 {
-    struct teach *teach = teach_from(device);
-
     teach->liveness = teach->factorial = teach->status = teach->causes = teach->mask = 0;
     teach->dma_address = teach->dma_len_bytes = teach->dma_command = 0;
     teach->alarm_ns = 0;
@@ -263,65 +339,108 @@ static void teach_reset(struct device *device)
     teach_update_irq(teach);
 }
 
-static int teach_realize(struct device *device, struct error **err)
+static void teach_reset(struct device *device)
 {
     struct teach *teach = teach_from(device);
-    const struct isa_bus *isa = teach->isa.isa;
-    int ret = timer_init(&teach->alarm, device->loop, isa->clock, teach_alarm_fired, teach);
 
-    if (ret != 0) {
-        return error_set(err, ret, "the event loop watches too many clocks");
+    device_assert_locked(device);
+    teach_forget(teach);
+    pci_device_reset(&teach->pci);
+}
+
+static bool teach_is_idle(struct device *device)
+{
+    return !teach_from(device)->is_reading;
+}
+
+/* What destroy gives back. Others can't see the device yet. */
+static int teach_set_up(struct teach *teach, struct error **err)
+{
+    struct device *device = &teach->pci.device;
+    int ret;
+
+    teach->noise_fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (teach->noise_fd < 0) {
+        return error_set(err, -errno, "device '%s': no random numbers on this host", device->id);
     }
-    teach->alarm_ready = true;
+    ret = timer_init(&teach->alarm, device->loop, teach->clock, teach_alarm_fired, teach);
+    if (ret < 0) {
+        close(teach->noise_fd);
+        return error_set(err, ret, "device '%s': no timer left on its loop", device->id);
+    }
+    bh_init(&teach->read_bh, device->loop, teach_read_start, teach);
     device_work_init(&teach->factorial_work, device, teach_factorial_work);
     device_work_init(&teach->dma_work, device, teach_dma_work);
     device_work_init(&teach->alarm_work, device, teach_alarm_work);
-    teach->irq = isa_irq(isa, teach->irq_number);
-    teach_reset(device);
-    region_init_io(&teach->region, "teach", device, &teach_ops, teach, REG_TICKS, 0, NULL);
-    region_init_io(&teach->ticks_region, "teach-ticks", device, &teach_ticks_ops, teach, TEACH_PORTS - REG_TICKS,
-                   REGION_LOCKLESS, NULL);
-    region_add(isa->map, isa->io_root, teach->iobase, &teach->region, 0);
-    region_add(isa->map, isa->io_root, teach->iobase + REG_TICKS, &teach->ticks_region, 0);
+    device_work_init(&teach->read_work, device, teach_read_work);
+    region_init_io(&teach->region, "teach", device, &teach_ops, teach, BAR_BYTES, 0, NULL);
+    region_init_io(&teach->ticks_region, "teach-ticks", device, &teach_ticks_ops, teach, BAR_BYTES, REGION_LOCKLESS,
+                   NULL);
+    teach->is_set_up = true;
+    return 0;
+}
+
+static int teach_realize(struct device *device, struct error **err)
+{
+    static const struct pci_identity identity = {
+        .vendor = 0x1234, .device = 0x7465, .class_code = 0xff0000, .interrupt_pin = true};
+    struct teach *teach = teach_from(device);
+    int ret = teach_set_up(teach, err);
+
+    ret = ret < 0 ? ret : pci_device_init(&teach->pci, &identity, err);
+    if (ret < 0) {
+        return ret; /* destroy frees what there is */
+    }
+    pci_bar_register(&teach->pci, 0, PCI_BAR_MEM32, false, &teach->region);
+    pci_bar_register(&teach->pci, 1, PCI_BAR_MEM32, false, &teach->ticks_region);
+    pci_device_expose(&teach->pci);
     return 0;
 }
 
 static void teach_quiesce(struct device *device)
 {
     struct teach *teach = teach_from(device);
+    bool is_reading;
 
-    isa_region_hide(teach->isa.isa, &teach->region);
-    isa_region_hide(teach->isa.isa, &teach->ticks_region);
-    timer_cancel(&teach->alarm);
-    device_quiesced(device);
+    pci_device_hide(&teach->pci);
+    device_lock(device);
+    teach_forget(teach);
+    teach->is_leaving = true;
+    is_reading = teach->is_reading;
+    device_unlock(device);
+    if (!is_reading) {
+        device_quiesced(device);
+    }
 }
 
 static void teach_destroy(struct device *device)
 {
     struct teach *teach = teach_from(device);
 
-    if (teach->alarm_ready) {
+    pci_device_release(&teach->pci);
+    if (teach->is_set_up) {
         timer_destroy(&teach->alarm);
+        bh_destroy(&teach->read_bh);
+        close(teach->noise_fd);
+        region_destroy(&teach->region);
+        region_destroy(&teach->ticks_region);
     }
-    isa_region_destroy(&teach->region);
-    isa_region_destroy(&teach->ticks_region);
+}
+
+void teach_wire(struct device *device, struct clock *clock)
+{
+    teach_from(device)->clock = clock;
 }
 
 static const struct property teach_properties[] = {
-    {.name = "iobase",
+    {.name = "buffer-bytes",
      .type = PROPERTY_U32,
-     .offset = offsetof(struct teach, iobase),
-     .default_value = "0x3100",
-     .min = 0,
-     .max = 0xff00,
-     .description = "first port"},
-    {.name = "irq",
-     .type = PROPERTY_U32,
-     .offset = offsetof(struct teach, irq_number),
-     .default_value = "10",
-     .min = 0,
-     .max = ISA_IRQ_COUNT - 1,
-     .description = "interrupt number"},
+     .offset = offsetof(struct teach, buffer_bytes),
+     .default_value = "256",
+     .min = 1,
+     .max = TEACH_BUFFER_BYTES,
+     .description = "Bytes that one DMA moves at most"},
+    PCI_DEVICE_PROPERTIES(struct teach, pci),
     {0},
 };
 
@@ -329,12 +448,13 @@ const struct device_type teach_device_type = {
     .name = "heddle-teach",
     .description = "a small device to learn from",
     .category = "Misc",
-    .bus = "ISA",
+    .bus = "PCI",
     .size_bytes = sizeof(struct teach),
     .properties = teach_properties,
     .user_creatable = true,
     .realize = teach_realize,
     .reset = teach_reset,
+    .is_idle = teach_is_idle,
     .quiesce = teach_quiesce,
     .destroy = teach_destroy,
 };
