@@ -236,7 +236,9 @@ void stream_flush(struct stream *stream)
         chardev_out_consume(stream->chardev, (size_t)put);
     }
     if (count > 0 && put < 0 && errno != EAGAIN && errno != EINTR) {
-        log_warn("chardev '%s': can't write: %s", stream->chardev->id, strerror(errno));
+        if (errno != EPIPE && errno != ECONNRESET) { /* the other side has gone: that is no failure */
+            log_warn("chardev '%s': can't write: %s", stream->chardev->id, strerror(errno));
+        }
         chardev_set_connected(stream->chardev, false);
         if (stream->ended) {
             stream->ended(stream);
