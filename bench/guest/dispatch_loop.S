@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A flat 32-bit Multiboot 1 guest that measures how many device reads all its CPUs make together in a millisecond. The last
- * character of its command line says how many CPUs there are (1 to 4); each reads in a loop, all at once:
+ * character of its command line says how many CPUs there are (1 to 4); an "s" before that, that an access is slow: it
+ * reads for a second then, in fewer rounds. Each CPU reads in a loop, all at once:
  *     own-uart   the line status of a UART of its own (COM1 to COM4; PIO)
  *     one-uart   that of COM1 (PIO)
  *     hpet       the HPET's counter (MMIO)
+ *     pm-timer   ACPI's PM timer (PIO)
  *     ram        a word of memory: what the loop costs, and how the CPUs themselves scale
  *
- * For each it prints on COM1, numbers in hexadecimal, ROUNDS times:
+ * For each it prints on COM1, numbers in hexadecimal, ROUNDS times (or SLOW_ROUNDS):
  *     NAME CHUNKS TICKS PERIOD_FS
  * (a chunk is CHUNK reads; time is the HPET's), then "done", and leaves through isa-debug-exit (port 0xf4). Nobody halts or
  * waits while it measures: all CPUs read until CPU 0 sees that the time is over. It runs unchanged in any monitor that has
  * these devices.
  */
 #define ROUNDS       50
+#define SLOW_ROUNDS  3
+#define SLOW_FACTOR  1000
 #define CHUNK        250
 #define COM1         0x3f8
 #define COM1_LSR     0x3fd
+#define PM_TIMER     0x608
 #define HPET         0xfed00000
 #define HPET_PERIOD  4
 #define HPET_CONFIG  0x10
@@ -45,9 +50,12 @@ _start:
 0:  lodsb
     test %al, %al
     jz 1f
+    mov %cl, %ch
     mov %al, %cl
     jmp 0b
-1:  sub $'0', %ecx
+1:  mov %ch, slow
+    movzbl %cl, %ecx
+    sub $'0', %ecx
     mov %ecx, cpus
 
     mov HPET + HPET_PERIOD, %eax
@@ -71,6 +79,11 @@ _start:
     mov arrived, %eax
     cmp cpus, %eax
     jne 2b
+    cmpb $'s', slow
+    jne next_round
+    movl $SLOW_ROUNDS, rounds
+    imul $SLOW_FACTOR, limit, %eax
+    mov %eax, limit
 
 next_round:
     movl $0, mode
@@ -99,7 +112,7 @@ next_mode:
     mov $'\n', %al
     call print_char
     incl mode
-    cmpl $4, mode
+    cmpl $5, mode
     jne next_mode
     decl rounds
     jnz next_round
@@ -191,11 +204,21 @@ read_hpet:
     jz read_hpet
     jmp measured
 
-read_ram:
+read_pm_timer:
+    mov $PM_TIMER, %edx
     mov $CHUNK, %ecx
-10: mov limit, %eax
+10: in %dx, %eax
     dec %ecx
     jnz 10b
+    call is_over
+    jz read_pm_timer
+    jmp measured
+
+read_ram:
+    mov $CHUNK, %ecx
+11: mov limit, %eax
+    dec %ecx
+    jnz 11b
     call is_over
     jz read_ram
 
@@ -208,14 +231,14 @@ measured:
 is_over:
     inc %ebx
     test %esi, %esi
-    jnz 11f
+    jnz 12f
     mov HPET + HPET_COUNTER, %eax
     sub started, %eax
     cmp limit, %eax
-    jb 11f
+    jb 12f
     mov %eax, elapsed
     movl $1, stop
-11: cmpl $0, stop
+12: cmpl $0, stop
     ret
 
 /* --- text ------------------------------------------------------------------------------------------------------------ */
@@ -223,31 +246,31 @@ is_over:
 print_string:
     lodsb
     test %al, %al
-    jz 12f
+    jz 13f
     call print_char
     jmp print_string
-12: ret
+13: ret
 
 /* %eax as 8 digits and a blank */
 print_hex:
     mov %eax, %ebp
     mov $8, %ecx
-13: rol $4, %ebp
+14: rol $4, %ebp
     mov %ebp, %eax
     and $15, %eax
     mov digits(%eax), %al
     call print_char
     dec %ecx
-    jnz 13b
+    jnz 14b
     mov $' ', %al
 
 /* %al; waits until the transmitter is free */
 print_char:
     mov %al, %ah
     mov $COM1_LSR, %dx
-14: in %dx, %al
+15: in %dx, %al
     test $0x20, %al
-    jz 14b
+    jz 15b
     mov %ah, %al
     mov $COM1, %dx
     out %al, %dx
@@ -255,13 +278,14 @@ print_char:
 
     .section .rodata
     .align 4
-loops:     .long read_own_uart, read_one_uart, read_hpet, read_ram
-names:     .long own_name, one_name, hpet_name, ram_name
+loops:     .long read_own_uart, read_one_uart, read_hpet, read_pm_timer, read_ram
+names:     .long own_name, one_name, hpet_name, pm_name, ram_name
 ports:     .long 0x3fd, 0x2fd, 0x3ed, 0x2ed
 digits:    .ascii "0123456789abcdef"
 own_name:  .asciz "own-uart "
 one_name:  .asciz "one-uart "
 hpet_name: .asciz "hpet "
+pm_name:   .asciz "pm-timer "
 ram_name:  .asciz "ram "
 done_name: .asciz "done\n"
 
@@ -282,6 +306,7 @@ started:   .long 0
 limit:     .long 0
 cpus:      .long 0
 period:    .long 0
+slow:      .long 0
     .align 64
 elapsed:   .long 0
 

@@ -14,29 +14,25 @@ class QmpError(Exception):
     """A command's error."""
 
 
-class Machine:
-    """A monitor process that this program started: heddle, or another that speaks QMP. Ended by close()."""
+class Client:
+    """One end of a QMP connection."""
 
-    def __init__(self, command, folder):
-        path = os.path.join(folder, f"qmp{time.monotonic_ns()}.sock")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path)
-            listener.listen(1)
-            self.process = subprocess.Popen([*command, "-chardev", f"socket,id=qmp,path={path}", "-mon",
-                                             "chardev=qmp,mode=control", "-serial", "stdio"], stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-            self.socket, _ = listener.accept()
+    def __init__(self, connection):
+        self.socket = connection
         self.socket.settimeout(WAIT_S)
         self.replies = self.socket.makefile("rb")
         self.events = []
-        self.console = ""
         self.receive()
         self.command("qmp_capabilities")
+
+    def last_words(self):
+        """What is known of the other side when it has gone."""
+        return ""
 
     def receive(self):
         line = self.replies.readline()
         if not line:
-            raise QmpError(f"the other side has gone; the console ends with {self.console[-2000:]!r}")
+            raise QmpError(f"the other side has gone{self.last_words()}")
         return json.loads(line)
 
     def command(self, name, **arguments):
@@ -59,6 +55,26 @@ class Machine:
             message = self.receive()
             if "event" in message:
                 self.events.append(message)
+
+
+class Machine(Client):
+    """A monitor process that this program started: heddle, or another that speaks QMP. Ended by close()."""
+
+    def __init__(self, command, folder):
+        path = os.path.join(folder, f"qmp{time.monotonic_ns()}.sock")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(1)
+            listener.settimeout(WAIT_S)
+            self.process = subprocess.Popen([*command, "-chardev", f"socket,id=qmp,path={path}", "-mon",
+                                             "chardev=qmp,mode=control", "-serial", "stdio"], stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            connection, _ = listener.accept()
+        self.console = ""
+        super().__init__(connection)
+
+    def last_words(self):
+        return f"; the console ends with {self.console[-2000:]!r}"
 
     def read_console(self, wait_s=0):
         """What the guest has said by now; waits up to wait_s for more."""
