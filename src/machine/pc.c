@@ -379,20 +379,27 @@ int pc_init(struct pc *pc, const struct pc_env *env, struct error **err)
     return ret;
 }
 
+static bool pc_device_is_pci(const struct device *device)
+{
+    return device->type->bus && strcmp(device->type->bus, "PCI") == 0;
+}
+
 /* Those plugged into a bus that another device makes leave before it does. */
 static bool pc_device_is_leaf(const struct device *device)
 {
     const char *bus = device->type->bus;
 
-    if (bus && strcmp(bus, "PCI") == 0) {
+    if (pc_device_is_pci(device)) {
         return ((const struct pci_device *)device)->bus->bridge;
     }
     return bus && strcmp(bus, "ISA") != 0;
 }
 
+/* Whoever tells the guest about slots hears of each function's end, and so leaves after it. */
 void pc_destroy(struct pc *pc)
 {
     device_set_remove(&pc->devices, pc_device_is_leaf);
+    device_set_remove(&pc->devices, pc_device_is_pci);
     device_set_remove(&pc->devices, NULL);
     if (pc->vm) {
         vm_destroy(pc->vm);

@@ -150,6 +150,9 @@ DefinitionBlock ("", "DSDT", 2, "HEDDLE", "HEDDLEPC", 1)
     { \
         Name (_SUN, number) \
         Name (_ADR, number << 16) \
+        OperationRegion (PCFG, PCI_Config, 0, 4) \
+        Field (PCFG, DWordAcc, NoLock, Preserve) { VEND, 16 } \
+        Method (_STA, 0, NotSerialized) { If (VEND == 0xFFFF) { Return (0) } Return (0x0F) } \
         Method (_EJ0, 1, NotSerialized) { HPEX (_SUN) } \
         Method (_OST, 3, NotSerialized) { HPST (_SUN, Arg0, Arg1) } \
     }
