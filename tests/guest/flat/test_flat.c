@@ -142,8 +142,13 @@ static void test_triple_fault(void **state)
 /* What a CPU had to say before it was reset is said no more: nobody would reset the machine twice for one fault. */
 static void test_triple_fault_and_a_reset_meanwhile(void **state)
 {
-    struct flat_machine *machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, triple_fault);
+    struct flat_machine *machine;
 
+    /* A KVM without hardware behind it doesn't fault for the second time: it keeps an IDT's limit over a reset. */
+    if (!flat_accel_is_full_speed()) {
+        skip();
+    }
+    machine = FLAT_CREATE(VM_IRQCHIP_USER, 1, triple_fault);
     vm_resume(machine->vm);
     while (atomic_load(&machine->cpus[0]->state) != VCPU_PARKED) {
         hdl_cpu_relax();
