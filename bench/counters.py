@@ -12,7 +12,7 @@ import sys
 
 CPUS = [cpus for cpus in (1, 2, 4) if cpus <= max(2, os.cpu_count())]
 CHUNK = 250  # reads, as in the guest
-REPEATS = {"soft": 7, "kvm": 3}  # processes each; every process makes 50 rounds, or 3
+REPEATS = {"soft": 7, "kvm": 1}  # processes each; every process makes 50 rounds, or 3
 LABELS = {"own-uart": "each its own UART (PIO)", "one-uart": "all the same UART (PIO)", "hpet": "all the HPET's counter (MMIO)",
           "pm-timer": "all the PM timer (PIO)", "ram": "no device: a word of memory"}
 
