@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "chardev/socket_address.h"
 #include "chardev/stream.h"
 
@@ -182,28 +183,12 @@ static int socket_wait_first(struct chardev_socket *sock, struct error **err)
     return socket_connected(sock, client, err);
 }
 
-/* The path as it will be found after the directory was left. */
-static char *socket_path_absolute(const char *path)
-{
-    char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    char *absolute = NULL;
-
-    if (path[0] == '/') {
-        return strdup(path);
-    }
-    if (cwd && asprintf(&absolute, "%s/%s", cwd, path) < 0) {
-        absolute = NULL;
-    }
-    free(cwd);
-    return absolute;
-}
-
 static int socket_serve(struct chardev_socket *sock, struct error **err)
 {
     int ret;
 
     if (sock->path && !sock->is_abstract) {
-        sock->unlink_path = socket_path_absolute(sock->path);
+        sock->unlink_path = path_absolute(sock->path);
     }
     fcntl(sock->listen_fd, F_SETFL, O_NONBLOCK);
     if (!sock->wait) {

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/path.h"
 #include "chardev/terminal.h"
 #include "machine/machine.h"
 
@@ -107,22 +108,6 @@ void process_dump_no_guest(void)
 }
 
 /* --- pid file --------------------------------------------------------------------------------------------------- */
-
-/* The path as it will be found after the directory was left. */
-static char *path_absolute(const char *path)
-{
-    char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
-    char *absolute = NULL;
-
-    if (path[0] == '/') {
-        return strdup(path);
-    }
-    if (cwd && asprintf(&absolute, "%s/%s", cwd, path) < 0) {
-        absolute = NULL;
-    }
-    free(cwd);
-    return absolute;
-}
 
 int pidfile_create(struct pidfile *pidfile, const char *path, struct error **err)
 {

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "monitor/json_frame.h"
 #include "monitor/json_text.h"
-#include "monitor/json_utf8.h"
 
 static bool text_is_utf8(const char *text, size_t len_bytes)
 {
     for (size_t at = 0; at < len_bytes;) {
         unsigned length;
 
-        if (json_utf8_decode(text + at, len_bytes - at, &length) < 0) {
+        if (utf8_decode(text + at, len_bytes - at, &length) < 0) {
             return false;
         }
         at += length;

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/utf8.h"
 #include "monitor/json_text.h"
-#include "monitor/json_utf8.h"
 
 #define INDENT_BYTES    4u
 #define OUT_FIRST_BYTES 256u
@@ -71,7 +71,7 @@ static void out_string(struct json_out *out, const char *text, size_t len_bytes)
     for (size_t at = 0; at < len_bytes;) {
         unsigned length;
 
-        out_character(out, json_utf8_decode(text + at, len_bytes - at, &length));
+        out_character(out, utf8_decode(text + at, len_bytes - at, &length));
         at += length;
     }
     json_out_add(out, "\"", 1);

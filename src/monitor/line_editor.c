@@ -28,7 +28,8 @@
 #include <string.h>
 
 #include "base/compiler.h"
-#include "monitor/utf8.h"
+#include "base/utf8.h"
+#include "monitor/utf8_columns.h"
 
 #define COLUMNS 80
 
@@ -516,7 +517,7 @@ static void editor_text_byte(struct line_editor *editor, uint8_t byte)
     }
     editor->sequence[editor->sequence_bytes++] = (char)byte;
     if (editor->sequence_bytes == editor->sequence_wanted) {
-        if (utf8_decode(editor->sequence, editor->sequence_bytes, &count) >= 0) {
+        if (utf8_decode_printable(editor->sequence, editor->sequence_bytes, &count) >= 0) {
             editor_insert(editor, editor->sequence, editor->sequence_bytes);
         }
         editor->sequence_bytes = editor->sequence_wanted = 0;
@@ -558,7 +559,7 @@ static bool editor_is_valid(const char *text, size_t len_bytes)
     unsigned count;
 
     for (size_t i = 0; i < len_bytes; i += count) {
-        if (utf8_decode(text + i, len_bytes - i, &count) < 0) {
+        if (utf8_decode_printable(text + i, len_bytes - i, &count) < 0) {
             return false;
         }
     }

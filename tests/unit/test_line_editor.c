@@ -15,7 +15,8 @@
 
 #include "base/compiler.h"
 #include "monitor/line_editor.h"
-#include "monitor/utf8.h"
+#include "base/utf8.h"
+#include "monitor/utf8_columns.h"
 
 #define COLUMNS 80
 #define PROMPT  "(test) "
@@ -103,7 +104,7 @@ static void terminal_byte(struct terminal *terminal, char byte)
             terminal->input_len = 0;
         }
     } else if (terminal->input_len == utf8_sequence_bytes((uint8_t)terminal->input[0])) {
-        int32_t character = utf8_decode(terminal->input, terminal->input_len, &count);
+        int32_t character = utf8_decode_printable(terminal->input, terminal->input_len, &count);
 
         assert_true(character >= 0);
         terminal_print(terminal, character);
@@ -475,7 +476,7 @@ static void check_cursor(struct desk *desk)
     while (len > 0 && at > strlen(PROMPT)) {
         size_t previous = utf8_previous(before, len);
         unsigned count;
-        int32_t character = utf8_decode(before + previous, len - previous, &count);
+        int32_t character = utf8_decode_printable(before + previous, len - previous, &count);
 
         at -= utf8_columns(character);
         assert_int_equal(desk->terminal.cells[at], character);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * UTF-8: decoding, and the width of characters. The ranges are coarse (whole blocks of Unicode 15's wide and combining
+ * The width of characters. The ranges are coarse (whole blocks of Unicode 15's wide and combining
  * characters): a wrong guess puts a cursor one column off, and the next key that draws puts it right.
  */
-#include "monitor/utf8.h"
+#include "monitor/utf8_columns.h"
 
 #include "base/compiler.h"
+#include "base/utf8.h"
 
 struct utf8_range {
     int32_t first, last;
@@ -31,51 +32,15 @@ static bool utf8_is_in(int32_t character, const struct utf8_range *ranges, size_
     return false;
 }
 
-unsigned utf8_sequence_bytes(uint8_t first)
+int32_t utf8_decode_printable(const char *bytes, size_t len_bytes, unsigned *sequence_bytes)
 {
-    if (first < 0x80) {
-        return 1;
-    }
-    if (first < 0xc2 || first > 0xf4) {
-        return 0;
-    }
-    return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-}
+    int32_t character = utf8_decode(bytes, len_bytes, sequence_bytes);
 
-/* The character of a sequence of the right length, or -1. */
-static int32_t utf8_assemble(const uint8_t *bytes, unsigned count)
-{
-    static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    int32_t character = bytes[0] & (0x7f >> count);
-
-    for (unsigned i = 1; i < count; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) {
-            return -1;
-        }
-        character = character << 6 | (bytes[i] & 0x3f);
-    }
-    if (character < smallest[count] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff)) {
-        return -1;
-    }
-    return character;
-}
-
-int32_t utf8_decode(const char *bytes, size_t len_bytes, unsigned *sequence_bytes)
-{
-    const uint8_t *at = (const uint8_t *)bytes;
-    unsigned count = utf8_sequence_bytes(at[0]);
-    int32_t character = -1;
-
-    if (count == 1) {
-        character = at[0];
-    } else if (count > 1 && count <= len_bytes) {
-        character = utf8_assemble(at, count);
-    }
     /* C0, DEL and C1: a terminal would act on them. */
     if (character < 0x20 || (character >= 0x7f && character < 0xa0)) {
-        character = -1;
+        *sequence_bytes = 1;
+        return -1;
     }
-    *sequence_bytes = character < 0 ? 1 : count;
     return character;
 }
 
@@ -96,7 +61,7 @@ size_t utf8_text_columns(const char *bytes, size_t len_bytes)
     unsigned count;
 
     for (size_t i = 0; i < len_bytes; i += count) {
-        columns += utf8_columns(utf8_decode(bytes + i, len_bytes - i, &count));
+        columns += utf8_columns(utf8_decode_printable(bytes + i, len_bytes - i, &count));
     }
     return columns;
 }
@@ -108,9 +73,9 @@ size_t utf8_next(const char *bytes, size_t len_bytes, size_t offset)
     if (offset >= len_bytes) {
         return len_bytes;
     }
-    utf8_decode(bytes + offset, len_bytes - offset, &count);
+    utf8_decode_printable(bytes + offset, len_bytes - offset, &count);
     offset += count;
-    while (offset < len_bytes && utf8_columns(utf8_decode(bytes + offset, len_bytes - offset, &count)) == 0) {
+    while (offset < len_bytes && utf8_columns(utf8_decode_printable(bytes + offset, len_bytes - offset, &count)) == 0) {
         offset += count;
     }
     return offset;
@@ -125,7 +90,7 @@ size_t utf8_previous(const char *bytes, size_t offset)
         do {
             offset--;
         } while (offset > 0 && ((uint8_t)bytes[offset] & 0xc0) == 0x80);
-        if (utf8_columns(utf8_decode(bytes + offset, end - offset, &count)) > 0) {
+        if (utf8_columns(utf8_decode_printable(bytes + offset, end - offset, &count)) > 0) {
             break;
         }
         end = offset;

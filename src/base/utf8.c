@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* UTF-8, decoded. Control characters are characters here: whether they may stand somewhere is for others to say. */
-#include "monitor/json_utf8.h"
+#include "base/utf8.h"
 
-static unsigned sequence_length(uint8_t first)
+unsigned utf8_sequence_bytes(uint8_t first)
 {
     if (first < 0x80) {
         return 1;
@@ -13,11 +13,11 @@ static unsigned sequence_length(uint8_t first)
     return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-int32_t json_utf8_decode(const char *text, size_t len_bytes, unsigned *length)
+int32_t utf8_decode(const char *text, size_t len_bytes, unsigned *length)
 {
     static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
     const uint8_t *bytes = (const uint8_t *)text;
-    unsigned count = sequence_length(bytes[0]);
+    unsigned count = utf8_sequence_bytes(bytes[0]);
     int32_t character;
 
     *length = 1;
