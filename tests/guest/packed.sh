@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Linux drives a disk through packed virtqueues, one a CPU: it says itself that it negotiated them (feature bit 34 is the
 # 35th character of the line), what it writes is there when it reads it back, and when a boot with split ones does.
+# only: soft
 # timeout: 240
 new_disk
 # disk_guest DEVICE-OPTIONS COMMAND

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Linux finds functions behind root ports and on the root bus without a complaint, and ejects them: a port's by its native
 # hot-plug driver, the root bus's by ACPI.
+# only: soft
 # timeout: 200
 run_in_initrd 'cd /sys/bus/pci; echo found $(ls devices); dmesg | grep -i pci | grep -v echo;
     for at in 0000:01:00 0000:00:05; do
