@@ -20,21 +20,15 @@ import termios
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
+sys.dont_write_bytecode = True
+from multiboot import LOAD_ADDRESS, multiboot  # pylint: disable=wrong-import-position
+from tap import Skip, WAIT_S, check, run_tests, test  # pylint: disable=wrong-import-position
+
 HEDDLE = os.path.abspath(sys.argv[1])
-WAIT_S = 60  # for things that take milliseconds: a bound on hanging, not a measurement
-TESTS = []
 # Sanitizers take the fatal signals for themselves, and end the process in their own way.
 SANITIZED = any(word in Path(HEDDLE).read_bytes() for word in (b"__asan_init", b"__tsan_init"))
 FATAL = () if SANITIZED else (signal.SIGSEGV, signal.SIGABRT)
-
-
-class Skip(Exception):
-    pass
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 def run(*args, prefix=(), **more):
@@ -43,11 +37,6 @@ def run(*args, prefix=(), **more):
                           errors="replace", timeout=WAIT_S, **more)
     done.stderr = re.sub("^heddle: kvm: .*; using accelerator 'soft'\n", "", done.stderr, flags=re.M)
     return done
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(map(str, what)))
 
 
 def refused(*args, says=(), prefix=()):
@@ -65,21 +54,12 @@ def refused(*args, says=(), prefix=()):
 
 # --- a guest of a few instructions ---------------------------------------------------------------------------------
 
-LOAD_ADDRESS = 0x100000
 EXIT_PORT = 0xf4
 
 
 def out_byte(port, value):
     """mov dx, port; mov al, value; out dx, al (32-bit code)."""
     return b"\x66\xba" + struct.pack("<H", port) + b"\xb0" + bytes([value]) + b"\xee"
-
-
-def multiboot(code):
-    """A Multiboot 1 image without ELF: header with addresses (Multiboot Specification 0.6.96, 3.1), then the code."""
-    flags = 1 << 16
-    header = struct.pack("<8I", 0x1badb002, flags, (-0x1badb002 - flags) & 0xffffffff, LOAD_ADDRESS, LOAD_ADDRESS, 0, 0,
-                         LOAD_ADDRESS + 32)
-    return header + code
 
 
 def pvh(code):
@@ -623,21 +603,4 @@ def the_terminal_is_restored():
         check(terminal.end() == 1, "isa-debug-exit")
 
 
-def main():
-    failed = False
-    print(f"1..{len(TESTS)}", flush=True)
-    for number, function in enumerate(TESTS, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"ok {number} - {name}", flush=True)
-        except Skip as why:
-            print(f"ok {number} - {name} # SKIP {why}", flush=True)
-        except Exception as why:  # whatever it is, the others are still worth running
-            failed = True
-            text = f"{type(why).__name__}: {why}".replace("\n", "\n# ")
-            print(f"not ok {number} - {name}\n# {text}", flush=True)
-    sys.exit(failed)
-
-
-main()
+run_tests(sys.argv[2] if len(sys.argv) > 2 else "")

@@ -17,30 +17,14 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
+sys.dont_write_bytecode = True
+from multiboot import LOAD_ADDRESS, multiboot  # pylint: disable=wrong-import-position
+from tap import WAIT_S, check, run_tests, test  # pylint: disable=wrong-import-position
+
 HEDDLE = os.path.abspath(sys.argv[1])
-WAIT_S = 60  # for things that take milliseconds: a bound on hanging, not a measurement
-LOAD_ADDRESS = 0x100000
 COUNTER = 0x180000
 PROMPT = "(heddle) "
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(map(str, what)))
-
-
-def multiboot(code):
-    """A Multiboot 1 image without ELF: header with addresses (Multiboot Specification 0.6.96, 3.1), then the code."""
-    flags = 1 << 16
-    header = struct.pack("<8I", 0x1badb002, flags, (-0x1badb002 - flags) & 0xffffffff, LOAD_ADDRESS, LOAD_ADDRESS, 0, 0,
-                         LOAD_ADDRESS + 32)
-    return header + code
 
 
 def guest(folder):
@@ -418,19 +402,4 @@ def by_way_of_qmp():
             client.close()
 
 
-def main():
-    failed = False
-    print(f"1..{len(TESTS)}", flush=True)
-    for number, function in enumerate(TESTS, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception as why:  # whatever it is, the others are still worth running
-            failed = True
-            text = f"{type(why).__name__}: {why}".replace("\n", "\n# ")
-            print(f"not ok {number} - {name}\n# {text}", flush=True)
-    sys.exit(failed)
-
-
-main()
+run_tests(sys.argv[2] if len(sys.argv) > 2 else "")

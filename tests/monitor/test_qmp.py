@@ -7,33 +7,20 @@ Prints TAP. Machines have the software CPU and either no guest that runs (-S) or
 import contextlib
 import json
 import os
-import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
+sys.dont_write_bytecode = True
+from multiboot import multiboot  # pylint: disable=wrong-import-position
+from tap import WAIT_S, check, check_equal, run_tests, test  # pylint: disable=wrong-import-position
+
 HEDDLE = os.path.abspath(sys.argv[1])
-WAIT_S = 60  # for things that take milliseconds: a bound on hanging, not a measurement
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def check(condition, *what):
-    if not condition:
-        raise AssertionError(" ".join(map(str, what)))
-
-
-def check_equal(got, wanted, *what):
-    check(got == wanted, *what, "is", got, "rather than", wanted)
 
 
 # --- a client --------------------------------------------------------------------------------------------------------
@@ -113,15 +100,7 @@ class Client:
 
 # --- a machine -------------------------------------------------------------------------------------------------------
 
-LOAD_ADDRESS = 0x100000
 HALT = b"\xfa\xf4\xeb\xfd"  # cli; hlt; jmp
-
-
-def multiboot(code):
-    flags = 1 << 16
-    header = struct.pack("<8I", 0x1badb002, flags, (-0x1badb002 - flags) & 0xffffffff, LOAD_ADDRESS, LOAD_ADDRESS, 0, 0,
-                         LOAD_ADDRESS + 32)
-    return header + code
 
 
 class Machine:
@@ -662,20 +641,4 @@ def a_guest_that_refuses_may_be_asked_again():
         client.refuses("device_del", "not found", "DeviceNotFound", id="rng")
 
 
-def main():
-    failed = False
-    tests = [function for function in TESTS if len(sys.argv) < 3 or re.search(sys.argv[2], function.__name__)]
-    print(f"1..{len(tests)}", flush=True)
-    for number, function in enumerate(tests, 1):
-        name = function.__name__.replace("_", " ")
-        try:
-            function()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception as why:  # whatever it is, the others are still worth running
-            failed = True
-            text = f"{type(why).__name__}: {why}".replace("\n", "\n# ")
-            print(f"not ok {number} - {name}\n# {text}", flush=True)
-    sys.exit(failed)
-
-
-main()
+run_tests(sys.argv[2] if len(sys.argv) > 2 else "")
