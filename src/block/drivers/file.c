@@ -331,6 +331,8 @@ static void file_write_zeroes(struct block_node *node, struct block_request *req
  */
 static int check_kind(struct block_node *node, const char *path, const struct stat *status, struct error **err)
 {
+    struct file *file = node->state;
+
     if (S_ISDIR(status->st_mode)) {
         return error_set(err, -EISDIR, "'%s' is a directory, not a disk image", path);
     }
@@ -338,13 +340,13 @@ static int check_kind(struct block_node *node, const char *path, const struct st
         return error_set(err, -EINVAL, "'%s' is neither a regular file nor a block device", path);
     }
     if (!node->info.is_read_only && S_ISREG(status->st_mode) && (status->st_mode & 0222) == 0) {
-        if (node->auto_read_only) {
-            node->info.is_read_only = true;
-            return 0;
+        if (!node->auto_read_only) {
+            return error_set(err, -EACCES, "'%s' is read-only (mode %04o); add read-only=on to use it so", path,
+                             status->st_mode & 07777);
         }
-        return error_set(err, -EACCES, "'%s' is read-only (mode %04o); add read-only=on to use it so", path,
-                         status->st_mode & 07777);
+        node->info.is_read_only = true;
     }
+    file->is_block_device = S_ISBLK(status->st_mode);
     return 0;
 }
 
@@ -375,7 +377,6 @@ static int open_fd(struct block_node *node, const char *path, struct error **err
     if (result < 0) {
         return result;
     }
-    file->is_block_device = S_ISBLK(status.st_mode);
     file->fd = open(path, flags | O_NONBLOCK | (node->info.is_read_only ? O_RDONLY : O_RDWR));
     if (file->fd < 0 && node->auto_read_only && (errno == EACCES || errno == EROFS || errno == EPERM)) {
         node->info.is_read_only = true;
