@@ -5,6 +5,7 @@
  */
 #include "base/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -204,6 +205,16 @@ int options_check_keys(const struct options *options, const char *what, const ch
 }
 
 /* --- the forms -------------------------------------------------------------------------------------------------- */
+
+bool option_id_is_valid(const char *id)
+{
+    bool good = isalpha((unsigned char)id[0]);
+
+    for (const char *c = id; good && *c; c++) {
+        good = isalnum((unsigned char)*c) || strchr("-._", *c);
+    }
+    return good;
+}
 
 int parse_bool(const char *text, bool *value)
 {

@@ -53,6 +53,9 @@ int options_get_choice(const struct options *options, const char *what, const ch
  */
 int options_check_keys(const struct options *options, const char *what, const char *const *valid, struct error **err);
 
+/* Whether the text is a name for ids: a letter, then letters, digits, "-", "." and "_". */
+bool option_id_is_valid(const char *id);
+
 /* The forms themselves, for a single text. -EINVAL, without a message, if the text isn't one. */
 int parse_bool(const char *text, bool *value);
 /* Decimal, or hexadecimal with 0x; nothing may follow. */

@@ -165,14 +165,17 @@ struct block_node *block_graph_node(struct block_graph *graph, unsigned n);
  *
  *   driver=raw,file.driver=file,file.filename=disk.img      children nested with dotted keys, or by name: file=NODE
  *   node-name=       unless given as node_name (may be NULL: then options or a made-up one)
- *   read-only=off  auto-read-only=off (on: read-only where the host refuses more; files)  discard=ignore|unmap
- * cache.direct=off  cache.no-flush=off  detect-zeroes=off (only that)
+ *   read-only=off  discard=ignore|unmap  cache.direct=off  cache.no-flush=off  detect-zeroes=off (only that)
+ *   auto-read-only=off                                      on: read-only where the host, or a child, allows no more
  *
- * Children inherit read-only and the cache options and respect discards. Errors are one line that names the node (or
- * file), what is wrong and what would be right.
+ * Children inherit read-only, auto-read-only and the cache options and respect discards. Errors are one line that names
+ * the node (or file), what is wrong and what would be right.
  */
 int block_open(struct block_graph *graph, const char *node_name, const struct options *options, struct event_loop *loop,
                struct block_node **node, struct error **err);
+/* Takes out what goes without saying: that nothing is behind a node ("backing" without a value) where nothing can be.
+ */
+void block_options_tidy(struct options *options);
 /* Closes a node by name: -ENOENT if there is none, -EBUSY if a device or another node uses it. */
 int block_close(struct block_graph *graph, const char *node_name, struct error **err);
 

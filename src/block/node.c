@@ -268,7 +268,6 @@ static int inherit_all(const struct block_node *parent, struct options *options)
     int result = inherit(options, "read-only", parent->info.is_read_only);
 
     result = result ? result : inherit(options, "auto-read-only", parent->auto_read_only);
-
     result = result ? result : inherit(options, "cache.direct", parent->direct);
     result = result ? result : inherit(options, "cache.no-flush", parent->no_flush);
     /* What the parent lets through has been asked for. */
@@ -338,10 +337,10 @@ int block_open_child(struct block_node *node, const struct options *options, con
         result = open_nested_child(node, options, role, &found, err);
     }
     if (result == 0 && found->info.is_read_only && !node->info.is_read_only) {
+        if (!node->auto_read_only) {
+            result = error_set(err, -EROFS, "%s: node '%s' is read-only; add read-only=on", node->what, found->name);
+        }
         node->info.is_read_only = node->auto_read_only;
-        result = node->auto_read_only
-                     ? 0
-                     : error_set(err, -EROFS, "%s: node '%s' is read-only; add read-only=on", node->what, found->name);
     }
     if (result == 0) {
         result = add_edge(node, role, found);
@@ -482,6 +481,16 @@ int block_open_driver(struct block_graph *graph, const struct block_driver *driv
         *out = node;
     }
     return 0;
+}
+
+void block_options_tidy(struct options *options)
+{
+    const char *driver = options_get(options, "driver");
+    const char *backing = options_get(options, "backing");
+
+    if (driver && strcmp(driver, "raw") == 0 && backing && !*backing) {
+        free(options_take(options, "backing"));
+    }
 }
 
 int block_open(struct block_graph *graph, const char *node_name, const struct options *options, struct event_loop *loop,

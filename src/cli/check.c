@@ -40,7 +40,7 @@ const struct object_type object_types[] = {
 
 /* --- types and properties --------------------------------------------------------------------------------------- */
 
-const struct device_type *check_device_type(const char *name, struct error **err)
+const struct device_type *check_device_type(const char *what, const char *name, struct error **err)
 {
     const struct device_type *type = device_type_find(name);
     struct spelling spelling;
@@ -62,17 +62,16 @@ const struct device_type *check_device_type(const char *name, struct error **err
         }
     }
     if (spelling_nearest(&spelling)) {
-        error_set(err, -EINVAL, "-device: there is no device '%s'; did you mean '%s'?", name,
+        error_set(err, -EINVAL, "%s: there is no device '%s'; did you mean '%s'?", what, name,
                   spelling_nearest(&spelling));
     } else {
-        error_set(err, -EINVAL, "-device: there is no device '%s'; '-device help' lists what there is", name);
+        error_set(err, -EINVAL, "%s: there is no device '%s'; '-device help' lists what there is", what, name);
     }
     return NULL;
 }
 
-/* Tries all options but those in `skip` (NULL-terminated) on a scratch object. */
-static int check_properties(const struct property *table, size_t object_bytes, const struct options *options,
-                            const char *const *skip, struct error **err)
+int check_properties(const struct property *table, size_t object_bytes, const struct options *options,
+                     const char *const *skip, struct error **err)
 {
     static const struct property none[] = {{.name = NULL}};
     void *scratch = calloc(1, object_bytes);
@@ -220,7 +219,7 @@ static int check_devices(const struct machine_config *config, struct error **err
 {
     for (size_t i = 0; i < config->device_count; i++) {
         struct config_device *device = &config->devices[i];
-        const struct device_type *type = check_device_type(device->type, err);
+        const struct device_type *type = check_device_type("-device", device->type, err);
         int ret;
 
         if (!type) {

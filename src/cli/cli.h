@@ -73,7 +73,7 @@ int cli_read_file(const char *path, size_t max_bytes, uint8_t **bytes, size_t *l
 int string_list_add(struct string_list *list, const char *text, struct error **err);
 /* Replaces an owned text. */
 int cli_set_string(char **slot, const char *text, struct error **err);
-/* Whether the text is a name for ids: a letter, then letters, digits, "-", "." and "_". */
+/* -EINVAL and an error unless it is a name for ids (option_id_is_valid). */
 int cli_check_id(const char *what, const char *id, struct error **err);
 bool cli_asks_for_help(const char *text);
 /* Frees what the object owns, not the object. */

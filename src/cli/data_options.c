@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "base/option_string.h"
+#include "cli/cli.h"
 
 #define SECRET_MAX_BYTES (64u << 10)
 #define FW_CFG_MAX_BYTES (16u << 20)

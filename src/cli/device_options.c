@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/option_string.h"
+#include "block/block.h"
 #include "cli/cli.h"
 
 struct config_device *cli_add_device(struct cli *cli, const char *type)
@@ -104,17 +105,6 @@ int cli_parse_object(struct cli *cli, const char *arg, struct error **err)
     return ret;
 }
 
-/* That nothing is behind a node goes without saying where nothing can be. */
-static void node_forget_backing(struct options *options)
-{
-    const char *driver = options_get(options, "driver");
-    const char *backing = options_get(options, "backing");
-
-    if (driver && strcmp(driver, "raw") == 0 && backing && !*backing) {
-        free(options_take(options, "backing"));
-    }
-}
-
 /* Takes over the options. name: owned from here on; may be NULL. */
 static int node_add(struct cli *cli, char *name, struct options *options, struct error **err)
 {
@@ -153,7 +143,7 @@ int cli_parse_blockdev(struct cli *cli, const char *arg, struct error **err)
             ret = cli_check_id("-blockdev", name, err);
         }
         if (ret == 0) {
-            node_forget_backing(&options);
+            block_options_tidy(&options);
             ret = node_add(cli, name, &options, err);
             name = NULL;
         }

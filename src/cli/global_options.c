@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/spelling.h"
-#include "cli/cli.h"
 #include "base/option_string.h"
-#include "device/device.h"
+#include "cli/check.h"
+#include "cli/cli.h"
 #include "machine/device_types.h"
+#include "machine/user_devices.h"
 
 /* What programs say of parts of a PC that heddle hasn't got, with the values that say so. */
 static const char *const harmless[][3] = {
@@ -56,45 +56,26 @@ static bool global_is_harmless(const char *driver, const char *property, const c
 static const struct device_type *global_type(const char *driver, struct error **err)
 {
     const struct device_type *type = device_type_find(driver);
-    struct spelling spelling;
 
-    if (type && type->user_creatable) {
-        return type;
-    }
-    if (type) {
+    if (type && !type->user_creatable) {
         error_set(err, -EINVAL, "-global: '%s' is a part of the machine, of which nothing can be set", driver);
         return NULL;
     }
-    spelling_begin(&spelling, driver);
-    for (size_t i = 0; device_types[i]; i++) {
-        if (device_types[i]->user_creatable) {
-            spelling_offer(&spelling, device_types[i]->name);
-        }
-    }
-    if (spelling_nearest(&spelling)) {
-        error_set(err, -EINVAL, "-global: there is no device '%s'; did you mean '%s'?", driver,
-                  spelling_nearest(&spelling));
-    } else {
-        error_set(err, -EINVAL, "-global: there is no device '%s'", driver);
-    }
-    return NULL;
+    return check_device_type("-global", driver, err);
 }
 
-/* On a scratch object, as check.c does. */
 static int global_try(const struct device_type *type, const char *property, const char *value, struct error **err)
 {
-    static const struct property none[] = {{.name = NULL}};
-    const struct property *table = type->properties ? type->properties : none;
-    void *scratch = calloc(1, type->size_bytes);
-    int ret = scratch ? property_set(scratch, table, property, value, err) : error_set(err, -ENOMEM, "out of memory");
+    static const char *const skip[] = {NULL};
+    struct options options = {0};
+    int ret = options_set(&options, property, value);
 
-    if (scratch) {
-        property_release(scratch, table);
-    }
-    free(scratch);
+    ret = ret < 0 ? error_set(err, ret, "out of memory")
+                  : check_properties(type->properties, type->size_bytes, &options, skip, err);
     if (ret < 0) {
         error_prefix(err, "-global %s", type->name);
     }
+    options_release(&options);
     return ret;
 }
 
@@ -152,7 +133,7 @@ int cli_finish_globals(struct cli *cli, struct error **err)
     int ret = 0;
 
     for (size_t i = 0; ret == 0 && i < config->device_count; i++) {
-        ret = config_apply_globals(config, &config->devices[i], err);
+        ret = user_device_apply_globals(config, &config->devices[i], err);
     }
     return ret;
 }

@@ -94,7 +94,7 @@ void help_devices(void)
 
 int help_device(const char *name, struct error **err)
 {
-    const struct device_type *type = check_device_type(name, err);
+    const struct device_type *type = check_device_type("-device", name, err);
 
     if (!type) {
         return -1;

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "base/option_string.h"
+#include "cli/cli.h"
 
 #define FDSET_PREFIX "/dev/fdset/"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Growing lists and owned texts for the parsers, and freeing it all. No state of its own. */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -44,12 +43,7 @@ int string_list_add(struct string_list *list, const char *text, struct error **e
 
 int cli_check_id(const char *what, const char *id, struct error **err)
 {
-    bool good = isalpha((unsigned char)id[0]);
-
-    for (const char *c = id; good && *c; c++) {
-        good = isalnum((unsigned char)*c) || strchr("-._", *c);
-    }
-    return good
+    return option_id_is_valid(id)
                ? 0
                : error_set(err, -EINVAL,
                            "%s: '%s' can't be an id; it is a letter, then letters, digits, '-', '.' and '_'", what, id);

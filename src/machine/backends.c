@@ -69,35 +69,38 @@ static int backend_object_open(struct backend_object *object, const char *thread
     return error_set(err, -ENOENT, "-object %s: there is no such type", object->type);
 }
 
-/* id, options: NULL for a thread that belongs to one device. */
-static struct backend_object *backends_create_object(struct backends *backends, const char *type, const char *id,
-                                                     const char *thread_name, const struct options *options,
-                                                     struct error **err)
+/* id, options: NULL for a thread that belongs to one device. *created (may be NULL): borrowed. */
+static int backends_create_object(struct backends *backends, const char *type, const char *id, const char *thread_name,
+                                  const struct options *options, struct backend_object **created, struct error **err)
 {
     struct backend_object **last = &backends->objects;
-    struct backend_object *object = calloc(1, sizeof(*object));
+    struct backend_object *object;
+    int ret;
 
     if (backends->object_count == BACKENDS_OBJECTS_MAX) {
-        free(object);
-        error_set(err, -ENOSPC, "-object %s: more than %d", type, BACKENDS_OBJECTS_MAX);
-        return NULL;
+        return error_set(err, -ENOSPC, "-object %s: more than %d", type, BACKENDS_OBJECTS_MAX);
     }
+    object = calloc(1, sizeof(*object));
     if (!object || !(object->type = strdup(type)) || (id && !(object->id = strdup(id)))) {
-        error_set(err, -ENOMEM, "out of memory");
-    } else if (backend_object_open(object, thread_name, options, err) == 0) {
-        while (*last) {
-            last = &(*last)->next;
+        ret = error_set(err, -ENOMEM, "out of memory");
+    } else {
+        ret = backend_object_open(object, thread_name, options, err);
+    }
+    if (ret < 0) {
+        if (object) {
+            backend_object_free(object);
         }
-        *last = object;
-        backends->object_count++;
-        return object;
+        return ret;
     }
-    if (object) {
-        free(object->type);
-        free(object->id);
-        free(object);
+    while (*last) {
+        last = &(*last)->next;
     }
-    return NULL;
+    *last = object;
+    backends->object_count++;
+    if (created) {
+        *created = object;
+    }
+    return 0;
 }
 
 int backends_add_object(struct backends *backends, const struct config_object *config, struct error **err)
@@ -106,15 +109,17 @@ int backends_add_object(struct backends *backends, const struct config_object *c
         return error_set(err, -EEXIST, "attempt to add duplicate property '%s' to object (type 'container')",
                          config->id);
     }
-    return backends_create_object(backends, config->type, config->id, config->id, &config->options, err) ? 0 : -EINVAL;
+    return backends_create_object(backends, config->type, config->id, config->id, &config->options, NULL, err);
 }
 
 struct backend_object *backends_make_iothread(struct backends *backends, struct error **err)
 {
+    struct backend_object *object = NULL;
     char name[16];
 
     snprintf(name, sizeof(name), "io%u", backends->object_count);
-    return backends_create_object(backends, "iothread", NULL, name, NULL, err);
+    (void)backends_create_object(backends, "iothread", NULL, name, NULL, &object, err);
+    return object;
 }
 
 void backends_remove_object(struct backends *backends, struct backend_object *object)

@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "base/error.h"
 #include "base/options.h"
 
 #define MACHINE_CPUS_MAX    255
@@ -94,14 +93,6 @@ struct config_global {
     char *property;
     char *value;
 };
-
-struct machine_config;
-struct config_device;
-/*
- * Completes a device's options by what -global says of its type. The last -global of a property counts; what the device
- * says itself counts more. (user_devices.c)
- */
-int config_apply_globals(const struct machine_config *config, struct config_device *device, struct error **err);
 
 /* -add-fd: a descriptor that this process was started with, by the number of its set ("/dev/fdset/1"). */
 struct config_fd {

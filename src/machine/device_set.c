@@ -201,7 +201,7 @@ const struct machine_device *device_set_nth(const struct device_set *set, size_t
 
 /* --- removing many ---------------------------------------------------------------------------------------------- */
 
-static bool device_set_has(const struct device_set *set, bool (*matches)(const struct device *device))
+static bool device_set_has(const struct device_set *set, bool (*matches)(struct device *device))
 {
     for (size_t i = 0; i < set->count; i++) {
         if (!matches || matches(set->entries[i].device)) {
@@ -211,7 +211,7 @@ static bool device_set_has(const struct device_set *set, bool (*matches)(const s
     return false;
 }
 
-void device_set_remove(struct device_set *set, bool (*matches)(const struct device *device))
+void device_set_remove(struct device_set *set, bool (*matches)(struct device *device))
 {
     for (size_t i = set->count; i-- > 0;) {
         if (!matches || matches(set->entries[i].device)) {

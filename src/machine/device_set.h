@@ -67,6 +67,6 @@ const struct machine_device *device_set_nth(const struct device_set *set, size_t
  * Unplugs those that match (all if NULL), and returns when nothing is left of any of them. Polls the loop meanwhile;
  * the devices' own loops must be running.
  */
-void device_set_remove(struct device_set *set, bool (*matches)(const struct device *device));
+void device_set_remove(struct device_set *set, bool (*matches)(struct device *device));
 
 #endif

@@ -22,7 +22,7 @@ static int machine_need_pc(const struct machine *machine, struct error **err)
 
 static struct pci_hotplug *machine_hotplug_of(struct device *device)
 {
-    struct pci_device *pci = user_device_pci(device);
+    struct pci_device *pci = pci_device_try(device);
 
     return pci ? pci->bus->hotplug : NULL;
 }
@@ -36,11 +36,8 @@ static int machine_check_hot_add(struct machine *machine, const struct config_de
     const char *bus_name = options_get(&config->options, "bus");
     struct pci_bus *bus;
 
-    if (!type || !type->user_creatable) {
-        return error_set(err, -ENOENT, "'%s' is not a valid device model name", config->type);
-    }
-    if (type->bus && strcmp(type->bus, "virtio-serial-bus") == 0) {
-        return 0;
+    if (!type || !type->user_creatable || (type->bus && strcmp(type->bus, "virtio-serial-bus") == 0)) {
+        return 0; /* user_device_add's to say, or nothing to check */
     }
     if (!type->bus || strcmp(type->bus, "PCI") != 0) {
         return error_set(err, -EOPNOTSUPP, "Device '%s' can not be hotplugged on this machine", type->name);
@@ -61,7 +58,7 @@ int machine_device_add(struct machine *machine, struct config_device *config, st
     int ret = machine_need_pc(machine, err);
 
     ret = ret < 0 ? ret : machine_check_hot_add(machine, config, err);
-    ret = ret < 0 ? ret : config_apply_globals(machine->config, config, err);
+    ret = ret < 0 ? ret : user_device_apply_globals(machine->config, config, err);
     return ret < 0 ? ret : user_device_add(&machine->pc, config, &machine->backends, announce, err);
 }
 
@@ -78,7 +75,7 @@ static int machine_request_unplug(struct machine *machine, const struct machine_
         return error_set(err, -EOPNOTSUPP, "Device '%s' does not support hotplugging", device->id);
     }
     if (hotplug && !force && machine->state != MACHINE_PRELAUNCH) {
-        ret = hotplug->ops->request_unplug(hotplug, user_device_pci(device));
+        ret = hotplug->ops->request_unplug(hotplug, pci_device_try(device));
     }
     if (ret == -ENOTCONN) {
         ret = 0;
@@ -118,7 +115,7 @@ void machine_device_gone(void *opaque, const struct machine_device *entry)
     struct pci_hotplug *hotplug = machine_hotplug_of(entry->device);
 
     if (hotplug) {
-        hotplug->ops->unplugged(hotplug, user_device_pci(entry->device));
+        hotplug->ops->unplugged(hotplug, pci_device_try(entry->device));
     }
     machine_unplug_children(machine, entry->device);
 }

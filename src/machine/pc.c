@@ -188,10 +188,11 @@ struct pci_bus *pc_find_pci_bus(struct pc *pc, const char *name, struct error **
 int pc_add_user_device(struct pc *pc, const struct machine_device *entry, struct error **err)
 {
     struct device *device = entry->device;
+    struct pci_device *pci = pci_device_try(device);
     const char *bus = device->type->bus;
 
-    if (bus && strcmp(bus, "PCI") == 0 && !pci_device_of(device)->bus) {
-        pci_device_attach(pci_device_of(device), &pc->pci.bus);
+    if (pci && !pci->bus) {
+        pci_device_attach(pci, &pc->pci.bus);
     } else if (bus && strcmp(bus, "ISA") == 0) {
         isa_device_from(device)->isa = &pc->isa;
     }
@@ -379,20 +380,18 @@ int pc_init(struct pc *pc, const struct pc_env *env, struct error **err)
     return ret;
 }
 
-static bool pc_device_is_pci(const struct device *device)
+static bool pc_device_is_pci(struct device *device)
 {
-    return device->type->bus && strcmp(device->type->bus, "PCI") == 0;
+    return pci_device_try(device);
 }
 
 /* Those plugged into a bus that another device makes leave before it does. */
-static bool pc_device_is_leaf(const struct device *device)
+static bool pc_device_is_leaf(struct device *device)
 {
+    const struct pci_device *pci = pci_device_try(device);
     const char *bus = device->type->bus;
 
-    if (pc_device_is_pci(device)) {
-        return ((const struct pci_device *)device)->bus->bridge;
-    }
-    return bus && strcmp(bus, "ISA") != 0;
+    return pci ? pci->bus->bridge != NULL : bus && strcmp(bus, "ISA") != 0;
 }
 
 /* Whoever tells the guest about slots hears of each function's end, and so leaves after it. */

@@ -17,29 +17,9 @@
 #include "hw/virtio/virtio_serial.h"
 #include "machine/device_types.h"
 
-int config_apply_globals(const struct machine_config *config, struct config_device *device, struct error **err)
-{
-    const struct device_type *type = device_type_find(device->type);
-
-    for (size_t i = config->global_count; type && i > 0; i--) {
-        const struct config_global *global = &config->globals[i - 1];
-
-        if (strcmp(type->name, global->driver) == 0 && !options_get(&device->options, global->property) &&
-            options_set(&device->options, global->property, global->value) < 0) {
-            return error_set(err, -ENOMEM, "out of memory");
-        }
-    }
-    return 0;
-}
-
 static bool user_device_is_port(const struct device *device)
 {
     return device->type == &virtconsole_type || device->type == &virtserialport_type;
-}
-
-static bool user_device_is_pci(const struct device *device)
-{
-    return device->type->bus && strcmp(device->type->bus, "PCI") == 0;
 }
 
 /*
@@ -47,13 +27,15 @@ static bool user_device_is_pci(const struct device *device)
  */
 static int user_device_set_bus(struct device *device, struct pc *pc, const char *bus, struct error **err)
 {
-    if (user_device_is_pci(device)) {
-        struct pci_bus *pci_bus = pc_find_pci_bus(pc, bus, err);
+    struct pci_device *pci = pci_device_try(device);
+    struct pci_bus *pci_bus;
 
+    if (pci) {
+        pci_bus = pc_find_pci_bus(pc, bus, err);
         if (!pci_bus) {
             return -ENOENT;
         }
-        pci_device_attach(pci_device_of(device), pci_bus);
+        pci_device_attach(pci, pci_bus);
         return 0;
     }
     if (user_device_is_port(device) ||
@@ -192,15 +174,10 @@ struct device *user_device_parent(struct device *device)
     return user_device_is_port(device) ? virtio_serial_port_bus(device) : NULL;
 }
 
-struct pci_device *user_device_pci(struct device *device)
-{
-    return user_device_is_pci(device) ? pci_device_of(device) : NULL;
-}
-
 /* Whoever tells the guest about the device's bus knows it from now on. */
 static void user_device_plug(struct device *device, bool announce)
 {
-    struct pci_device *pci = user_device_pci(device);
+    struct pci_device *pci = pci_device_try(device);
 
     if (pci && pci->bus->hotplug) {
         pci->bus->hotplug->ops->plugged(pci->bus->hotplug, pci, announce);
@@ -252,6 +229,21 @@ static int user_device_add_serial(struct pc *pc, unsigned index, const char *cha
         return -ENOMEM;
     }
     return pc_add_device(pc, device, err);
+}
+
+int user_device_apply_globals(const struct machine_config *config, struct config_device *device, struct error **err)
+{
+    const struct device_type *type = device_type_find(device->type);
+
+    for (size_t i = config->global_count; type && i > 0; i--) {
+        const struct config_global *global = &config->globals[i - 1];
+
+        if (strcmp(type->name, global->driver) == 0 && !options_get(&device->options, global->property) &&
+            options_set(&device->options, global->property, global->value) < 0) {
+            return error_set(err, -ENOMEM, "out of memory");
+        }
+    }
+    return 0;
 }
 
 int user_devices_add(struct pc *pc, const struct machine_config *config, struct backends *backends, struct error **err)

@@ -13,10 +13,14 @@ int user_devices_add(struct pc *pc, const struct machine_config *config, struct 
 int user_device_add(struct pc *pc, const struct config_device *config, struct backends *backends, bool announce,
                     struct error **err);
 
+/*
+ * Completes a device's options by what -global says of its type. The last -global of a property counts; what the device
+ * says itself counts more.
+ */
+int user_device_apply_globals(const struct machine_config *config, struct config_device *device, struct error **err);
+
 bool user_device_uses_object(const struct device *device, const struct backend_object *object);
 /* Who has to stay as long as the device does, because it is plugged into it: a port's virtio-serial-pci. Else NULL. */
 struct device *user_device_parent(struct device *device);
-/* The device as a PCI function; NULL if it is none. */
-struct pci_device *user_device_pci(struct device *device);
 
 #endif

@@ -4,9 +4,8 @@
  * and the machine checks what they mean.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "block/block.h"
 #include "machine/device_types.h"
 #include "monitor/commands.h"
 #include "monitor/json_options.h"
@@ -62,17 +61,6 @@ int qmp_run_object_del(struct qmp_call *call)
 
 /* --- block nodes ------------------------------------------------------------------------------------------------ */
 
-/* That nothing is behind a node goes without saying where nothing can be. */
-static void node_forget_backing(struct options *options)
-{
-    const char *driver = options_get(options, "driver");
-    const char *backing = options_get(options, "backing");
-
-    if (driver && strcmp(driver, "raw") == 0 && backing && !*backing) {
-        free(options_take(options, "backing"));
-    }
-}
-
 int qmp_run_blockdev_add(struct qmp_call *call)
 {
     static const char *const own[] = {"node-name", NULL};
@@ -86,7 +74,7 @@ int qmp_run_blockdev_add(struct qmp_call *call)
     ret = json_options_check_id("node-name", name, &call->err);
     ret = ret < 0 ? ret : json_options_add(call->arguments, own, &config.options, &call->err);
     if (ret == 0) {
-        node_forget_backing(&config.options);
+        block_options_tidy(&config.options);
         ret = machine_blockdev_add(call->monitor->machine, &config, &call->err);
     }
     options_release(&config.options);

@@ -17,7 +17,7 @@ static void qtree_indent(struct hmp_call *call, unsigned depth)
 
 static void qtree_property(struct hmp_call *call, struct device *device, const struct property *property)
 {
-    const struct pci_device *pci = user_device_pci(device);
+    const struct pci_device *pci = pci_device_try(device);
     HDL_AUTO_FREE char *value = property_get(device, property);
 
     fprintf(call->out, "%s = ", property->name);
@@ -44,7 +44,7 @@ static void qtree_device(struct hmp_call *call, struct device *device, unsigned 
 static bool qtree_is_at(struct device *device, const char *bus, const struct device *parent,
                         const struct pci_bus *pci_bus)
 {
-    const struct pci_device *pci = user_device_pci(device);
+    const struct pci_device *pci = pci_device_try(device);
     const char *own = device->type->bus;
 
     if (user_device_parent(device) != parent || (pci ? pci->bus : NULL) != pci_bus) {
@@ -73,7 +73,7 @@ static bool qtree_devices(struct hmp_call *call, const char *bus, const struct d
 /* The buses that a device makes. */
 static void qtree_buses_of(struct hmp_call *call, struct device *device, unsigned depth)
 {
-    struct pci_device *pci = user_device_pci(device);
+    struct pci_device *pci = pci_device_try(device);
 
     if (pci && pci->secondary) {
         qtree_bus(call, device->id, "", "PCIE", depth);

@@ -2,10 +2,8 @@
 /* JSON to options, by the command line's rules. What a handler has read by itself isn't an option. */
 #include "monitor/json_options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/option_string.h"
 
@@ -21,10 +19,5 @@ int json_options_add(struct json_object *object, const char *const *skip, struct
 
 int json_options_check_id(const char *name, const char *id, struct error **err)
 {
-    bool good = isalpha((unsigned char)id[0]);
-
-    for (const char *at = id; good && *at; at++) {
-        good = isalnum((unsigned char)*at) || strchr("-._", *at);
-    }
-    return good ? 0 : error_set(err, -EINVAL, "Parameter '%s' expects an identifier", name);
+    return option_id_is_valid(id) ? 0 : error_set(err, -EINVAL, "Parameter '%s' expects an identifier", name);
 }

@@ -31,7 +31,7 @@ static unsigned plug_count(struct manager *manager)
 /* The bus behind it; NULL if there is none, or if it is leaving. */
 static struct pci_bus *plug_bus(const struct machine_device *entry)
 {
-    struct pci_device *pci = device_is_realized(entry->device) ? user_device_pci(entry->device) : NULL;
+    struct pci_device *pci = device_is_realized(entry->device) ? pci_device_try(entry->device) : NULL;
 
     return pci ? pci->secondary : NULL;
 }

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "device/device.h"
@@ -212,6 +213,12 @@ struct pci_device {
 static inline struct pci_device *pci_device_of(struct device *device)
 {
     return (struct pci_device *)device;
+}
+
+/* The device as a function; NULL if its type isn't one's. */
+static inline struct pci_device *pci_device_try(struct device *device)
+{
+    return device->type->bus && strcmp(device->type->bus, "PCI") == 0 ? pci_device_of(device) : NULL;
 }
 
 /* Says which bus a created, not yet realized, device will sit on; again: another one. Configuration thread. */
