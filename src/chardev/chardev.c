@@ -337,6 +337,16 @@ int chardev_attach(struct chardev *chardev, struct chardev_frontend *frontend, s
     return 0;
 }
 
+bool chardev_has_frontend(struct chardev *chardev)
+{
+    bool has;
+
+    hdl_mutex_lock(&chardev->lock);
+    has = chardev->frontend != NULL;
+    hdl_mutex_unlock(&chardev->lock);
+    return has;
+}
+
 static void detach_on_loop(void *opaque)
 {
     struct attach_call *call = opaque;

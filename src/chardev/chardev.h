@@ -144,7 +144,8 @@ struct chardev_table *chardev_table_create(void);
 void chardev_table_destroy(struct chardev_table *table);
 /* Takes ownership of an opened chardev (also on failure: it is destroyed). With mux=on it gets its multiplexer. */
 int chardev_table_add(struct chardev_table *table, struct chardev *chardev, struct error **err);
-bool chardev_table_has(const struct chardev_table *table, const char *id);
+/* The chardev of that id itself, also if a mux is on it; NULL if there is none. Borrowed. */
+struct chardev *chardev_table_find(const struct chardev_table *table, const char *id);
 /* Whether a device or a monitor is its front end, or that of a port of its mux. */
 bool chardev_table_is_used(const struct chardev_table *table, const char *id);
 /* Destroys the one of that id. -ENOENT; -EBUSY and an error while it, or a port of its mux, has a front end. */

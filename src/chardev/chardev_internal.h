@@ -55,6 +55,9 @@ void chardev_log_close(struct chardev *chardev);
 size_t chardev_log_room(struct chardev_log *log, size_t len_bytes);
 void chardev_log_write(struct chardev_log *log, const void *buffer, size_t len_bytes);
 
+/* Configuration thread. */
+bool chardev_has_frontend(struct chardev *chardev);
+
 /* --- for kinds: loop thread (or while the loop isn't running), no lock held ------------------------------------- */
 
 /* Somebody came or went. Going drops what is in the out ring. Tells the front end if that is a change. */

@@ -291,9 +291,7 @@ static struct chardev *mux_free_port(struct chardev_mux *mux)
     for (unsigned i = 0; i < mux->port_count && !found; i++) {
         struct chardev *chardev = &mux->ports[i]->chardev;
 
-        hdl_mutex_lock(&chardev->lock);
-        found = chardev->frontend ? NULL : chardev;
-        hdl_mutex_unlock(&chardev->lock);
+        found = chardev_has_frontend(chardev) ? NULL : chardev;
     }
     return found;
 }
@@ -326,11 +324,7 @@ bool chardev_mux_is_used(struct chardev_mux *mux)
     bool used = false;
 
     for (unsigned i = 0; i < mux->port_count; i++) {
-        struct chardev *chardev = &mux->ports[i]->chardev;
-
-        hdl_mutex_lock(&chardev->lock);
-        used |= chardev->frontend != NULL;
-        hdl_mutex_unlock(&chardev->lock);
+        used |= chardev_has_frontend(&mux->ports[i]->chardev);
     }
     return used;
 }

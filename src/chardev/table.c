@@ -60,9 +60,11 @@ static struct table_entry *table_find(const struct chardev_table *table, const c
     return NULL;
 }
 
-bool chardev_table_has(const struct chardev_table *table, const char *id)
+struct chardev *chardev_table_find(const struct chardev_table *table, const char *id)
 {
-    return table_find(table, id) != NULL;
+    const struct table_entry *entry = table_find(table, id);
+
+    return entry ? entry->chardev : NULL;
 }
 
 int chardev_table_add(struct chardev_table *table, struct chardev *chardev, struct error **err)
@@ -97,19 +99,9 @@ fail:
     return ret;
 }
 
-static bool chardev_is_used(struct chardev *chardev)
-{
-    bool used;
-
-    hdl_mutex_lock(&chardev->lock);
-    used = chardev->frontend != NULL;
-    hdl_mutex_unlock(&chardev->lock);
-    return used;
-}
-
 static bool table_entry_is_used(const struct table_entry *entry)
 {
-    return entry->mux ? chardev_mux_is_used(entry->mux) : chardev_is_used(entry->chardev);
+    return entry->mux ? chardev_mux_is_used(entry->mux) : chardev_has_frontend(entry->chardev);
 }
 
 bool chardev_table_is_used(const struct chardev_table *table, const char *id)
@@ -153,7 +145,7 @@ struct chardev *chardev_table_claim(struct chardev_table *table, const char *id,
     if (entry->mux) {
         return chardev_mux_add_port(entry->mux, id, err);
     }
-    if (chardev_is_used(entry->chardev)) {
+    if (chardev_has_frontend(entry->chardev)) {
         error_set(err, -EBUSY, "chardev '%s' is used by another device (mux=on lets several share it)", id);
         return NULL;
     }

@@ -161,12 +161,8 @@ static void machine_go(struct machine *machine)
 
 static void machine_set_state(struct machine *machine, enum machine_state state)
 {
-    static const char *const names[] = {
-        [MACHINE_PRELAUNCH] = "prelaunch", [MACHINE_RUNNING] = "running",       [MACHINE_PAUSED] = "paused",
-        [MACHINE_SHUTDOWN] = "shut down",  [MACHINE_INTERNAL_ERROR] = "failed", [MACHINE_GUEST_PANICKED] = "panicked"};
-
     machine->state = state;
-    trace(MACHINE_STATE, "%s", names[state]);
+    trace(MACHINE_STATE, "%s", machine_state_name(state));
 }
 
 /* Stands still in `state`, which isn't RUNNING. */
@@ -559,6 +555,20 @@ void machine_destroy(struct machine *machine)
 enum machine_state machine_state(const struct machine *machine)
 {
     return machine->state;
+}
+
+const char *machine_state_name(enum machine_state state)
+{
+    static const char *const names[] = {
+        [MACHINE_PRELAUNCH] = "prelaunch",
+        [MACHINE_RUNNING] = "running",
+        [MACHINE_PAUSED] = "paused",
+        [MACHINE_SHUTDOWN] = "shutdown",
+        [MACHINE_INTERNAL_ERROR] = "internal-error",
+        [MACHINE_GUEST_PANICKED] = "guest-panicked",
+    };
+
+    return names[state];
 }
 
 int machine_inject_nmi(struct machine *machine, struct error **err)

@@ -58,6 +58,8 @@ enum machine_state {
 };
 
 enum machine_state machine_state(const struct machine *machine);
+/* QMP's word for it. Pure. */
+const char *machine_state_name(enum machine_state state);
 /* Returns when all vCPUs stand still: as long as their present handlers take. */
 void machine_stop(struct machine *machine);
 /* -EPERM and an error if a reset is needed first. */

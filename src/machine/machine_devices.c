@@ -202,7 +202,7 @@ int machine_object_del(struct machine *machine, const char *id, struct error **e
 
 int machine_chardev_add(struct machine *machine, const struct config_chardev *config, struct error **err)
 {
-    if (chardev_table_has(machine->backends.chardevs, config->id)) {
+    if (chardev_table_find(machine->backends.chardevs, config->id)) {
         return error_set(err, -EEXIST, "Chardev with id '%s' already exists", config->id);
     }
     return backends_add_chardev(&machine->backends, config, err);

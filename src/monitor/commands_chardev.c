@@ -91,29 +91,14 @@ static int chardev_take_backend(struct json_object *backend, const char **type, 
     return 0;
 }
 
-struct chardev_search {
-    const char *id;
-    struct chardev *found;
-};
-
-static void chardev_match(struct chardev *chardev, void *opaque)
-{
-    struct chardev_search *search = opaque;
-
-    if (strcmp(chardev_id(chardev), search->id) == 0) {
-        search->found = chardev;
-    }
-}
-
 /* {"pty": PATH} if it is one, else {}. */
 static struct json_object *chardev_result(struct monitor *monitor, const char *id)
 {
-    struct chardev_search search = {.id = id};
+    const struct chardev *chardev = chardev_table_find(machine_backends(monitor->machine)->chardevs, id);
     struct json_object *result = json_object_new_object();
 
-    chardev_table_foreach(machine_backends(monitor->machine)->chardevs, chardev_match, &search);
-    if (search.found && strcmp(chardev_type_of(search.found)->name, "pty") == 0) {
-        json_put_string(result, "pty", chardev_where(search.found));
+    if (chardev && strcmp(chardev_type_of(chardev)->name, "pty") == 0) {
+        json_put_string(result, "pty", chardev_where(chardev));
     }
     return result;
 }

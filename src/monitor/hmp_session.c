@@ -7,11 +7,14 @@
  *    QUIET ------------------------------------> EDITING <--------------> BUSY
  *
  * Who owns what:
- *   chardev's loop         what a client had sent and nobody had read when it went, which it takes out of the chardev
- * at that moment: the next one's bytes don't follow it. Else it counts, and wakes the monitor's loop monitor's loop the
- * session; but for what the configuration thread has while it is BUSY configuration thread   creates and destroys;
- * while BUSY: line, text, completion, and the editor's history Handing over is scheduling a bottom half, which orders
- * memory.
+ *
+ *   chardev's loop         what a client had sent and nobody had read when it went: taken out of the chardev at that
+ *                          moment, so that the next one's bytes don't follow it. Else it counts, and wakes the
+ *                          monitor's loop.
+ *   monitor's loop         the session, but for what the configuration thread has while it is BUSY.
+ *   configuration thread   creates and destroys. While BUSY: line, text, completion, and the editor's history.
+ *
+ * Handing over is scheduling a bottom half, which orders memory.
  *
  * A hostile client can type anything (line_editor.c), not read what it asked for, come and go. Its input isn't read
  * while output waits or a command runs, so it costs one line and one text. What a client has sent is run even if it has

@@ -8,16 +8,14 @@
 
 void info_status(struct hmp_call *call)
 {
-    static const char *const states[] = {
-        [MACHINE_PRELAUNCH] = "paused (prelaunch)",
-        [MACHINE_RUNNING] = "running",
-        [MACHINE_PAUSED] = "paused",
-        [MACHINE_SHUTDOWN] = "paused (shutdown)",
-        [MACHINE_INTERNAL_ERROR] = "paused (internal-error)",
-        [MACHINE_GUEST_PANICKED] = "paused (guest-panicked)",
-    };
+    enum machine_state state = machine_state(call->machine);
+    const char *name = machine_state_name(state);
 
-    fprintf(call->out, "VM status: %s\n", states[machine_state(call->machine)]);
+    if (state == MACHINE_RUNNING || state == MACHINE_PAUSED) {
+        fprintf(call->out, "VM status: %s\n", name);
+    } else {
+        fprintf(call->out, "VM status: paused (%s)\n", name);
+    }
 }
 
 void info_version(struct hmp_call *call)

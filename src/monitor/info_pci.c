@@ -10,39 +10,6 @@
 #include "machine/user_devices.h"
 #include "monitor/hmp_command.h"
 
-struct pci_class_name {
-    uint16_t class; /* base class and subclass (PCI 3.0, appendix D) */
-    const char *name;
-};
-
-static const char *info_pci_class(uint16_t class)
-{
-    static const struct pci_class_name names[] = {
-        {0x0100, "SCSI controller"},
-        {0x0106, "SATA controller"},
-        {0x0108, "NVMe controller"},
-        {0x0200, "Ethernet controller"},
-        {0x0300, "VGA controller"},
-        {0x0403, "Audio device"},
-        {0x0500, "RAM controller"},
-        {0x0600, "Host bridge"},
-        {0x0601, "ISA bridge"},
-        {0x0604, "PCI bridge"},
-        {0x0700, "Serial port"},
-        {0x0780, "Serial controller"},
-        {0x0780, "Communication controller"},
-        {0x0c03, "USB controller"},
-        {0x0c05, "SMBus"},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (names[i].class == class) {
-            return names[i].name;
-        }
-    }
-    return NULL;
-}
-
 static void info_pci_bar(struct hmp_call *call, const struct pci_function_info *info, unsigned index)
 {
     const struct pci_bar_info *bar = &info->bars[index];
@@ -78,18 +45,16 @@ static void info_pci_function(struct hmp_call *call, struct pci_device *pci, uns
 {
     struct pci_function_info info;
     const struct pci_identity *identity = &info.identity;
-    uint16_t class;
     const char *name;
 
     pci_device_get_info(pci, &info);
-    class = (uint16_t)(identity->class_code >> 8);
-    name = info_pci_class(class);
+    name = pci_class_name(identity->class_code);
     fprintf(call->out, "  Bus %2u, device %3u, function %u:\n", bus_number, pci_slot(pci->devfn),
             pci_function(pci->devfn));
     if (name) {
         fprintf(call->out, "    %s", name);
     } else {
-        fprintf(call->out, "    Class %04x", class);
+        fprintf(call->out, "    Class %04x", identity->class_code >> 8);
     }
     fprintf(call->out, ": PCI device %04x:%04x\n", identity->vendor, identity->device);
     if (identity->subsystem_vendor || identity->subsystem) {

@@ -53,24 +53,9 @@ static bool path_is_cpu(struct monitor *monitor, const char *path)
     return found;
 }
 
-struct chardev_name {
-    const char *id;
-    const char *type; /* once it is found */
-};
-
-static void chardev_name_match(struct chardev *chardev, void *opaque)
-{
-    struct chardev_name *name = opaque;
-
-    if (strcmp(chardev_id(chardev), name->id) == 0) {
-        name->type = chardev_type_of(chardev)->name;
-    }
-}
-
 static struct qom_node qom_find_backend(struct monitor *monitor, const char *path)
 {
     struct backends *backends = machine_backends(monitor->machine);
-    struct chardev_name name = {0};
     const char *id;
 
     if (path_below(path, "/objects", &id)) {
@@ -79,10 +64,11 @@ static struct qom_node qom_find_backend(struct monitor *monitor, const char *pat
         if (object) {
             return (struct qom_node){.kind = QOM_OBJECT, .path = path, .type = object->type};
         }
-    } else if (path_below(path, "/chardevs", &name.id)) {
-        chardev_table_foreach(backends->chardevs, chardev_name_match, &name);
-        if (name.type) {
-            return (struct qom_node){.kind = QOM_CHARDEV, .path = path, .type = name.type};
+    } else if (path_below(path, "/chardevs", &id)) {
+        const struct chardev *chardev = chardev_table_find(backends->chardevs, id);
+
+        if (chardev) {
+            return (struct qom_node){.kind = QOM_CHARDEV, .path = path, .type = chardev_type_of(chardev)->name};
         }
     }
     return (struct qom_node){.kind = QOM_NONE};
@@ -227,7 +213,7 @@ static struct json_object *device_value(const struct device *device, const char 
     const struct property *property = device->type->properties;
 
     if (strcmp(name, "realized") == 0) {
-        return json_object_new_boolean(atomic_load_explicit(&device->state, memory_order_relaxed) == DEVICE_REALIZED);
+        return json_object_new_boolean(device_is_realized(device));
     }
     for (; property && property->name; property++) {
         if (strcmp(property->name, name) == 0) {

@@ -12,18 +12,10 @@
 
 int qmp_run_query_status(struct qmp_call *call)
 {
-    static const char *const names[] = {
-        [MACHINE_PRELAUNCH] = "prelaunch",
-        [MACHINE_RUNNING] = "running",
-        [MACHINE_PAUSED] = "paused",
-        [MACHINE_SHUTDOWN] = "shutdown",
-        [MACHINE_INTERNAL_ERROR] = "internal-error",
-        [MACHINE_GUEST_PANICKED] = "guest-panicked",
-    };
     enum machine_state state = machine_state(call->monitor->machine);
 
     call->result = json_object_new_object();
-    json_put_string(call->result, "status", names[state]);
+    json_put_string(call->result, "status", machine_state_name(state));
     json_put_bool(call->result, "singlestep", false);
     json_put_bool(call->result, "running", state == MACHINE_RUNNING);
     return 0;

@@ -8,26 +8,14 @@
 #include "monitor/json_make.h"
 #include "monitor/monitor_internal.h"
 
-/* PCI Code and ID Assignment Specification: base class and subclass. */
-static const struct {
-    unsigned code;
-    const char *name;
-} class_names[] = {
-    {0x0100, "SCSI controller"}, {0x0106, "SATA controller"}, {0x0200, "Ethernet controller"},
-    {0x0300, "VGA controller"},  {0x0500, "RAM controller"},  {0x0600, "Host bridge"},
-    {0x0601, "ISA bridge"},      {0x0604, "PCI bridge"},      {0x0780, "Class 1920"},
-    {0x0c03, "USB controller"},  {0x0c05, "SMBus"},
-};
-
 static void pci_put_class(struct json_object *entry, unsigned class_code)
 {
     struct json_object *info = json_put_object(entry, "class_info");
+    const char *name = pci_class_name(class_code);
 
     json_put_uint(info, "class", class_code >> 8);
-    for (size_t i = 0; i < ARRAY_SIZE(class_names); i++) {
-        if (class_names[i].code == class_code >> 8) {
-            json_put_string(info, "desc", class_names[i].name);
-        }
+    if (name) {
+        json_put_string(info, "desc", name);
     }
 }
 

@@ -221,6 +221,10 @@ static inline struct pci_device *pci_device_try(struct device *device)
     return device->type->bus && strcmp(device->type->bus, "PCI") == 0 ? pci_device_of(device) : NULL;
 }
 
+/* A class's name for people, of a 24-bit class code (PCI Code and ID Assignment Specification); NULL: none here. Pure.
+ */
+const char *pci_class_name(uint32_t class_code);
+
 /* Says which bus a created, not yet realized, device will sit on; again: another one. Configuration thread. */
 void pci_device_attach(struct pci_device *pci, struct pci_bus *bus);
 /*

@@ -80,3 +80,24 @@ unsigned pci_bus_number(const struct pci_bus *bus)
     device_unlock(&pci->device);
     return number;
 }
+
+const char *pci_class_name(uint32_t class_code)
+{
+    static const struct {
+        uint16_t code; /* base class and subclass */
+        const char *name;
+    } names[] = {
+        {0x0100, "SCSI controller"},     {0x0106, "SATA controller"}, {0x0108, "NVMe controller"},
+        {0x0200, "Ethernet controller"}, {0x0300, "VGA controller"},  {0x0403, "Audio device"},
+        {0x0500, "RAM controller"},      {0x0600, "Host bridge"},     {0x0601, "ISA bridge"},
+        {0x0604, "PCI bridge"},          {0x0700, "Serial port"},     {0x0780, "Serial controller"},
+        {0x0c03, "USB controller"},      {0x0c05, "SMBus"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].code == class_code >> 8) {
+            return names[i].name;
+        }
+    }
+    return NULL;
+}
