@@ -6,10 +6,12 @@
  *
  * The word is (users << 1) | SHUT. All operations meet in it by compare-and-swap or add:
  *
- *              | enter              | leave                         | shut
- *   enter      | both count         | both count                    | either it entered before, and shut sees it, or
- * fails leave      |                    | one of them sees 0 and SHUT   | exactly one of them sees (0, SHUT): runs
- * drained shut       |                    |                               | forbidden: one shut a gate
+ *   enter, enter   both count
+ *   enter, leave   both count
+ *   leave, leave   one of them sees 0 and SHUT, if it is shut: runs drained
+ *   enter, shut    either it entered before, and shut sees it, or fails
+ *   leave, shut    exactly one of them sees (0, SHUT): runs drained
+ *   shut, shut     forbidden: one shut a gate
  */
 #ifndef HDL_BASE_GATE_H
 #define HDL_BASE_GATE_H

@@ -55,7 +55,6 @@ struct device *device_create(const struct device_type *type, const char *id, str
     refcount_init(&device->refs);
     atomic_init(&device->state, DEVICE_CREATED);
     atomic_init(&device->leaving, DEVICE_STAYS);
-    atomic_init(&device->waiting, NULL);
     if (loop) {
         bh_init(&device->leave, loop, device_leave, device);
         bh_init(&device->release, loop, device_destroy, device);
@@ -113,17 +112,10 @@ void device_went_idle(struct device *device)
 static void device_is_gone(struct rcu_head *head)
 {
     struct device *device = container_of(head, struct device, rcu);
-    struct event_loop *waiting;
 
-    trace(DEVICE_LIFE, "%s: gone", device->id);
-    /* Sequentially consistent, both: devices_unplug names its loop, then looks at the state. */
-    atomic_store(&device->state, DEVICE_GONE);
-    waiting = atomic_load(&device->waiting);
+    device_set_state(device, DEVICE_GONE);
     if (device->owner && device->owner->gone) {
         device->owner->gone(device, device->owner->opaque);
-    }
-    if (waiting) {
-        event_loop_wake(waiting);
     }
     device_put(device); /* device_unplug's */
 }
@@ -242,23 +234,6 @@ void device_put(struct device *device)
     }
 }
 
-/* --- many at once ----------------------------------------------------------------------------------------------- */
-
-void devices_unplug(struct event_loop *loop, struct device *const *devices, size_t count)
-{
-    hdl_assert_unlocked();
-    for (size_t i = count; i-- > 0;) {
-        atomic_store(&devices[i]->waiting, loop);
-        device_unplug(devices[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        while (atomic_load(&devices[i]->state) != DEVICE_GONE) {
-            event_loop_poll(loop, true);
-        }
-    }
-    hdl_rcu_barrier(); /* unplug's own references are dropped after GONE */
-}
-
 static void device_loop_has_turned(void *opaque)
 {
 }
@@ -272,21 +247,6 @@ void device_drop(struct device *device)
     device_put(device);
     if (loop) {
         event_loop_call(loop, device_loop_has_turned, NULL);
-    }
-}
-
-void devices_put(struct event_loop *loop, struct device *const *devices, size_t count)
-{
-    hdl_assert_unlocked();
-    for (size_t i = count; i-- > 0;) {
-        struct event_loop *device_loop = devices[i]->loop;
-
-        device_put(devices[i]);
-        if (device_loop && device_loop != loop) {
-            event_loop_call(device_loop, device_loop_has_turned, NULL);
-        }
-    }
-    while (event_loop_poll(loop, false)) {
     }
 }
 

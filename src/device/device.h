@@ -104,10 +104,9 @@ struct device {
     struct bh release;          /* loop thread: destroys once the last reference is gone */
     void (*idle)(void *opaque); /* see device_went_idle; set before realize, or NULL */
     void *idle_opaque;
-    const struct device_owner *owner;   /* set before realize, or NULL */
-    _Atomic bool has_refused;           /* the guest didn't let go of it; the owner's */
-    struct device *owner_next;          /* the owner's, once it was told */
-    struct event_loop *_Atomic waiting; /* devices_unplug's: woken when the device is GONE */
+    const struct device_owner *owner; /* set before realize, or NULL */
+    _Atomic bool has_refused;         /* the guest didn't let go of it; the owner's */
+    struct device *owner_next;        /* the owner's, once it was told */
 };
 
 /*
@@ -157,16 +156,6 @@ void device_put(struct device *device);
 void device_drop(struct device *device);
 /* From the owner, after `destroyed` or in it. Any thread. */
 void device_free_memory(struct device *device);
-
-/*
- * For whoever owns devices and the loop that it is on: unplugs them all at once, so that they share grace periods, and
- * returns when each is GONE and unplugging holds no reference any more. `loop` is polled meanwhile; devices on other
- * loops need those to be running. Thread of `loop` (or its owner, while it isn't run), no lock held.
- */
-void devices_unplug(struct event_loop *loop, struct device *const *devices, size_t count);
-/* As it, for references: gives up one of each, the last device's first, and returns when those without any are freed.
- */
-void devices_put(struct event_loop *loop, struct device *const *devices, size_t count);
 
 /* The reference that dispatch takes, in an RCU read section: false once the device is leaving. */
 static inline bool device_tryget(struct device *device)

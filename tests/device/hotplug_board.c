@@ -2,6 +2,8 @@
 /* The board of hotplug_board.h. */
 #include "hotplug_board.h"
 
+#include "leave.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

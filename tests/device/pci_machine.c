@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "leave.h"
 #include "memory/dispatch.h"
 
 /* --- interrupts ------------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 #include "base/rcu.h"
 #include "base/thread.h"
+#include "leave.h"
 
 static void rig_irq_set(void *opaque, unsigned pin, bool level)
 {

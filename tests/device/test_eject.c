@@ -19,6 +19,7 @@
 
 #include "base/thread.h"
 #include "hotplug_board.h"
+#include "leave.h"
 #include "virtio_driver.h"
 #include "virtio_echo.h"
 

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/thread.h"
+#include "leave.h"
 #include "pci_toy.h"
 
 struct pci_test {

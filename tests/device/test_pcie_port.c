@@ -13,6 +13,7 @@
 
 #include "base/thread.h"
 #include "hw/pci/pcie_port.h"
+#include "leave.h"
 #include "pci_toy.h"
 
 enum { PORT = 1 << 3, CHILD = 1 << 8 };

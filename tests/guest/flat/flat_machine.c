@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/rcu.h"
+#include "leave.h"
 #include "vcpu/accel.h"
 
 #define TIMEOUT_SECONDS 60
