@@ -279,6 +279,42 @@ static void test_refused(void **state)
     port_close(&test);
 }
 
+/* A driver may use a function while its slot still blinks: a removal asked for then has its turn afterwards. */
+static void test_asked_while_it_comes(void **state)
+{
+    struct port_test test;
+
+    port_open(&test);
+    pci_machine_assign(&test.machine);
+    command(&test, ENABLED | POWER_OFF);
+    test.toy = plug(&test, true);
+    command(&test, ENABLED | POWER_BLINK);
+    (void)events(&test);
+    assert_int_equal(request(&test, test.toy), 0);
+    assert_int_equal(request(&test, test.toy), 0);
+    assert_int_equal(events(&test), PCIE_SLOT_STATUS_PRESENT);
+    command(&test, ENABLED | POWER_ON);
+    assert_int_equal(test.refused, 0);
+    assert_int_equal(events(&test), PCIE_SLOT_STATUS_PRESENT | PCIE_SLOT_BUTTON);
+    /* From here on it is as any other: a no is a no. */
+    command(&test, ENABLED | POWER_BLINK);
+    command(&test, ENABLED | POWER_ON);
+    assert_int_equal(test.refused, 1);
+    assert_int_equal(events(&test), PCIE_SLOT_STATUS_PRESENT);
+    forget(&test, test.toy);
+
+    /* Taken away by force meanwhile: nobody presses for what isn't there. */
+    command(&test, ENABLED | POWER_OFF);
+    test.toy = plug(&test, true);
+    command(&test, ENABLED | POWER_BLINK);
+    assert_int_equal(request(&test, test.toy), 0);
+    forget(&test, test.toy);
+    (void)events(&test);
+    command(&test, ENABLED | POWER_ON);
+    assert_int_equal(events(&test), 0);
+    port_close(&test);
+}
+
 /* What wasn't answered is carried out at a reset; power off without the indicator takes nothing away. */
 static void test_reset_and_power(void **state)
 {
@@ -399,9 +435,11 @@ static void test_no_hotplug(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_registers), cmocka_unit_test(test_cold),       cmocka_unit_test(test_slot_is_one),
-        cmocka_unit_test(test_hot),       cmocka_unit_test(test_refused),    cmocka_unit_test(test_reset_and_power),
-        cmocka_unit_test(test_functions), cmocka_unit_test(test_interrupts), cmocka_unit_test(test_no_hotplug),
+        cmocka_unit_test(test_registers),       cmocka_unit_test(test_cold),
+        cmocka_unit_test(test_slot_is_one),     cmocka_unit_test(test_hot),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_asked_while_it_comes),
+        cmocka_unit_test(test_reset_and_power), cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_interrupts),      cmocka_unit_test(test_no_hotplug),
     };
     int ret;
 

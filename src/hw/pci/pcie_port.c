@@ -5,6 +5,7 @@
  *   function plugged      empty, off --------> present, off         presence and button: interrupt
  *   guest: power on       present, off ------> present, on          the bridge connects; link: interrupt
  *   request_unplug        present, on -------> the same             button: interrupt; the guest blinks, lets go ...
+ *   the same, blinking    coming ------------> present, on          the button is pressed when the guest is done
  *   guest: power off      present, on -------> present, off         the bridge is cut, functions are reset
  *     and indicator off                -------> empty, off          functions are ejected; the write waits
  *   indicator on again    present, on, blinking -> present, on      the guest won't: refused
@@ -117,10 +118,24 @@ static bool pcie_port_is_off(uint16_t control)
     return (control & PCIE_SLOT_CONTROL_POWER_OFF) && pcie_port_indicator(control) == PCIE_INDICATOR_OFF;
 }
 
+/*
+ * The guest has stopped blinking, and what is in the slot stays. Whether the button is pressed: a removal that was
+ * asked for while the guest blinked because something came. Else it is the guest's no to one.
+ */
+static bool pcie_port_settled(struct pcie_port *port)
+{
+    if (port->press_later) {
+        return pci_hotplug_is_asked(&port->hotplug, 0);
+    }
+    pci_hotplug_refuse(&port->hotplug, 0);
+    return false;
+}
+
 static void pcie_port_control_written(struct pcie_port *port)
 {
     uint16_t before = port->control;
     uint16_t control = pcie_port_get(port, PCIE_SLOT_CONTROL);
+    uint16_t events = PCIE_SLOT_COMMAND_COMPLETED;
 
     port->control = control;
     if (pcie_port_is_off(control) && !pcie_port_is_off(before)) {
@@ -131,10 +146,11 @@ static void pcie_port_control_written(struct pcie_port *port)
         port->bridge.pci.wants_wait = true;
     }
     if (pcie_port_indicator(before) == PCIE_INDICATOR_BLINK && pcie_port_indicator(control) == PCIE_INDICATOR_ON) {
-        pci_hotplug_refuse(&port->hotplug, 0);
+        events |= pcie_port_settled(port) ? PCIE_SLOT_BUTTON : 0;
     }
+    port->press_later = port->press_later && pcie_port_indicator(control) == PCIE_INDICATOR_BLINK;
     port->bridge.pci.wants_wait |= pci_hotplug_is_ejecting(&port->hotplug);
-    pcie_port_update(port, PCIE_SLOT_COMMAND_COMPLETED);
+    pcie_port_update(port, events);
 }
 
 static void pcie_port_config_write(struct pci_device *pci, unsigned offset, unsigned len_bytes)
@@ -178,6 +194,7 @@ static int pcie_port_request_locked(struct pcie_port *port, struct pci_device *p
     HDL_REQUIRES_DEVICE(&port->bridge.pci.device)
 {
     const uint16_t wanted = PCIE_SLOT_CONTROL_INTERRUPT | PCIE_SLOT_BUTTON;
+    bool was_asked = pci_hotplug_is_asked(&port->hotplug, 0);
 
     if (!pcie_port_has_power(port)) {
         pci_hotplug_eject(&port->hotplug, 0);
@@ -191,6 +208,8 @@ static int pcie_port_request_locked(struct pcie_port *port, struct pci_device *p
     /* While it blinks, the guest is at it, and a second press would mean that it should leave it. */
     if (pcie_port_indicator(port->control) != PCIE_INDICATOR_BLINK) {
         pcie_port_update(port, PCIE_SLOT_BUTTON);
+    } else if (!was_asked) {
+        port->press_later = true;
     }
     return 0;
 }
@@ -311,6 +330,7 @@ static void pcie_port_reset(struct device *device)
     device_assert_locked(device);
     pci_device_reset(&port->bridge.pci);
     port->interrupt = false;
+    port->press_later = false;
     if (port->has_hotplug) {
         if (pci_hotplug_is_asked(&port->hotplug, 0)) {
             pci_hotplug_eject(&port->hotplug, 0);

@@ -18,6 +18,7 @@ struct pcie_port {
     bool has_hotplug;           /* property */
     unsigned capability;        /* PCI Express; offset in config space */
     uint16_t control;           /* slot control, as last seen */
+    bool press_later;           /* asked to let go while it was at something else: the button waits for the indicator */
     bool interrupt;             /* there is something to say, and the guest wants to hear it */
 };
 
