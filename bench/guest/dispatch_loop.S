@@ -15,34 +15,22 @@
  * waits while it measures: all CPUs read until CPU 0 sees that the time is over. It runs unchanged in any monitor that has
  * these devices.
  */
+#include "flat_guest.inc"
+
 #define ROUNDS       50
 #define SLOW_ROUNDS  3
 #define SLOW_FACTOR  1000
 #define CHUNK        250
-#define COM1         0x3f8
-#define COM1_LSR     0x3fd
 #define PM_TIMER     0x608
-#define HPET         0xfed00000
-#define HPET_PERIOD  4
-#define HPET_CONFIG  0x10
-#define HPET_COUNTER 0xf0
 #define ICR          0xfee00300
 #define ICR_INIT     0xc4500 /* to all but the sender */
 #define ICR_START    0xc4608 /* the same, at START */
 #define START        0x8000
-#define DEBUG_EXIT   0xf4
 #define INFO_CMDLINE 16
 #define CODE         8
 #define DATA         16
 #define STACK_BYTES  1024
 
-    .code32
-    .section .multiboot, "a"
-    .align 4
-    .long 0x1badb002, 0, -0x1badb002 /* magic, no flags, checksum */
-
-    .text
-    .globl _start
 _start:
     mov $stacks + STACK_BYTES, %esp
     mov INFO_CMDLINE(%ebx), %esi
@@ -243,45 +231,11 @@ is_over:
 
 /* --- text ------------------------------------------------------------------------------------------------------------ */
 
-print_string:
-    lodsb
-    test %al, %al
-    jz 13f
-    call print_char
-    jmp print_string
-13: ret
-
-/* %eax as 8 digits and a blank */
-print_hex:
-    mov %eax, %ebp
-    mov $8, %ecx
-14: rol $4, %ebp
-    mov %ebp, %eax
-    and $15, %eax
-    mov digits(%eax), %al
-    call print_char
-    dec %ecx
-    jnz 14b
-    mov $' ', %al
-
-/* %al; waits until the transmitter is free */
-print_char:
-    mov %al, %ah
-    mov $COM1_LSR, %dx
-15: in %dx, %al
-    test $0x20, %al
-    jz 15b
-    mov %ah, %al
-    mov $COM1, %dx
-    out %al, %dx
-    ret
-
     .section .rodata
     .align 4
 loops:     .long read_own_uart, read_one_uart, read_hpet, read_pm_timer, read_ram
 names:     .long own_name, one_name, hpet_name, pm_name, ram_name
 ports:     .long 0x3fd, 0x2fd, 0x3ed, 0x2ed
-digits:    .ascii "0123456789abcdef"
 own_name:  .asciz "own-uart "
 one_name:  .asciz "one-uart "
 hpet_name: .asciz "hpet "

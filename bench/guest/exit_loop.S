@@ -8,23 +8,11 @@
  *     mmio COUNT TICKS PERIOD_FS
  * then "done", and leaves through isa-debug-exit (port 0xf4). It runs unchanged in any monitor that has these devices.
  */
+#include "flat_guest.inc"
+
 #define ROUNDS       7
 #define COUNT        4000
-#define COM1         0x3f8
-#define COM1_LSR     0x3fd
-#define HPET         0xfed00000
-#define HPET_PERIOD  4
-#define HPET_CONFIG  0x10
-#define HPET_COUNTER 0xf0
-#define DEBUG_EXIT   0xf4
 
-    .code32
-    .section .multiboot, "a"
-    .align 4
-    .long 0x1badb002, 0, -0x1badb002 /* magic, no flags, checksum */
-
-    .text
-    .globl _start
 _start:
     mov $stack_top, %esp
     mov HPET + HPET_PERIOD, %eax
@@ -78,41 +66,7 @@ print_result:
     mov $'\n', %al
     jmp print_char
 
-print_string:
-    lodsb
-    test %al, %al
-    jz 3f
-    call print_char
-    jmp print_string
-3:  ret
-
-/* %eax as 8 digits and a blank */
-print_hex:
-    mov %eax, %ebp
-    mov $8, %ecx
-4:  rol $4, %ebp
-    mov %ebp, %eax
-    and $15, %eax
-    mov digits(%eax), %al
-    call print_char
-    dec %ecx
-    jnz 4b
-    mov $' ', %al
-
-/* %al; waits until the transmitter is free */
-print_char:
-    mov %al, %ah
-    mov $COM1_LSR, %dx
-5:  in %dx, %al
-    test $0x20, %al
-    jz 5b
-    mov %ah, %al
-    mov $COM1, %dx
-    out %al, %dx
-    ret
-
     .section .rodata
-digits:    .ascii "0123456789abcdef"
 pio_name:  .asciz "pio "
 mmio_name: .asciz "mmio "
 done_name: .asciz "done\n"

@@ -15,25 +15,14 @@
  * Between two chunks of reads, untimed, it does what an operating system does for ACPI's hot-plug: what it is asked to let
  * go it ejects. It finds that by asking; no interrupt is ever taken. It runs unchanged in any monitor that has these devices.
  */
+#include "flat_guest.inc"
+
 #define CHUNK         32
 #define SUB_BITS      5
 #define BUCKETS       896 /* 32 bits */
-#define COM1          0x3f8
-#define COM1_LSR      0x3fd
-#define HPET          0xfed00000
-#define HPET_PERIOD   4
-#define HPET_CONFIG   0x10
-#define HPET_COUNTER  0xf0
 #define HOTPLUG_DOWN  0xae04
 #define HOTPLUG_EJECT 0xae08
 
-    .code32
-    .section .multiboot, "a"
-    .align 4
-    .long 0x1badb002, 0, -0x1badb002 /* magic, no flags, checksum */
-
-    .text
-    .globl _start
 _start:
     mov $stack_top, %esp
     mov HPET + HPET_PERIOD, %eax
@@ -169,41 +158,7 @@ print_end:
     mov $'\n', %al
     jmp print_char
 
-print_string:
-    lodsb
-    test %al, %al
-    jz 6f
-    call print_char
-    jmp print_string
-6:  ret
-
-/* %eax as 8 digits and a blank */
-print_hex:
-    mov %eax, %ebp
-    mov $8, %ecx
-7:  rol $4, %ebp
-    mov %ebp, %eax
-    and $15, %eax
-    mov digits(%eax), %al
-    call print_char
-    dec %ecx
-    jnz 7b
-    mov $' ', %al
-
-/* %al; waits until the transmitter is free */
-print_char:
-    mov %al, %ah
-    mov $COM1_LSR, %dx
-8:  in %dx, %al
-    test $0x20, %al
-    jz 8b
-    mov %ah, %al
-    mov $COM1, %dx
-    out %al, %dx
-    ret
-
     .section .rodata
-digits:       .ascii "0123456789abcdef"
 ready_name:   .asciz "ready\n"
 clock_name:   .asciz "clock "
 counter_name: .asciz "counter"
